@@ -1,0 +1,155 @@
+/**
+ * What every dialect tells the relay about a call, an answer and an error. Pure: imports nothing of ours.
+ * A dialect is a wire format a client speaks. Bodies are never rebuilt: a call keeps the client's bytes.
+ */
+
+export type DialectName = 'anthropic' | 'gemini' | 'openai' | 'bedrock-converse';
+
+/** `generate` takes places on key and account; `count` (free token counting) only its own cap of the key. */
+export type Lane = 'generate' | 'count';
+
+/** What the call asks for. Upstreams put it into a path; the meter reads answers by it. */
+export type Operation = 'generate' | 'count' | 'embed' | 'batch-embed';
+
+/** How the answer travels: one JSON document, SSE frames, or Gemini's streamed JSON array. */
+export type Framing = 'json' | 'sse' | 'json-array';
+
+/** Half-open byte range [start, end) in the body. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One client request, read once. `body` is the client's own bytes and is sent upstream unchanged. */
+export interface Call {
+  readonly dialect: DialectName;
+  readonly operation: Operation;
+  readonly lane: Lane;
+  /** The model as the client named it, validated: `[A-Za-z0-9._:@/-]`, no `.`/`..` segment, at most 256 chars. */
+  readonly model: string;
+  /** Where the body names the model (the JSON string tokens, quotes included); empty when only the path does. */
+  readonly modelSpans: readonly Span[];
+  readonly framing: Framing;
+  /** Output tokens asked for at most; undefined when the client did not say. */
+  readonly maxOutputTokens: number | undefined;
+  /** The vendor's meaningful request headers, lower-case names, by the dialect's allow-list; no credential. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Query parameters worth forwarding (for example `beta=true`), without any credential; '' or `a=b&c=d`. */
+  readonly query: string;
+  readonly body: Buffer;
+}
+
+/**
+ * Disjoint token classes: an input token is counted in exactly one of the first four. `reasoningTokens` is a part
+ * of `outputTokens`, not extra to it. All are non-negative safe integers.
+ */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWrite5mTokens: number;
+  readonly cacheWrite1hTokens: number;
+  readonly outputTokens: number;
+  readonly reasoningTokens: number;
+  /** Server-tool units billed apart, by the vendor's own counter name, e.g. `{ web_search_requests: 2 }`. */
+  readonly serverTools: Readonly<Record<string, number>>;
+}
+
+export const NO_USAGE: Usage = Object.freeze({
+  inputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWrite5mTokens: 0,
+  cacheWrite1hTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  serverTools: Object.freeze({}),
+});
+
+/** An error the upstream told inside a 2xx answer (an SSE error event, an error element of the array). */
+export interface AnswerFailure {
+  /** The vendor's error type or status, e.g. `overloaded_error`, `RESOURCE_EXHAUSTED`. */
+  readonly type: string;
+  readonly message: string;
+  /** HTTP status the vendor would have used, where the frame says so. */
+  readonly status?: number;
+}
+
+/**
+ * Reads a copy of an answer's bytes as they pass, split anywhere. Never throws, never keeps more than 1 MiB;
+ * beyond that it stops looking and `lost` becomes true.
+ */
+export interface AnswerReader {
+  push(chunk: Uint8Array): void;
+  /** No more bytes: read what only the whole document can tell (JSON answers). Idempotent. */
+  finish(): void;
+  /** Usage seen so far; last value wins, field by field. */
+  readonly usage: Usage;
+  /** The upstream reported usage at least once. */
+  readonly reported: boolean;
+  /** A reported number was not a non-negative safe integer and was ignored. */
+  readonly suspicious: boolean;
+  /** An event outgrew the buffer, or the document is not the dialect's: usage may be missing. */
+  readonly lost: boolean;
+  /** The dialect's own end was seen: message_stop, a finishReason on the last frame, a whole JSON document. */
+  readonly complete: boolean;
+  readonly failure: AnswerFailure | undefined;
+  /** UTF-8 bytes of generated text, thinking and tool arguments so far: the base of an estimate. */
+  readonly generatedBytes: number;
+  /** After the bytes pushed so far, a frame of the relay's own would stand between two of the upstream's. */
+  readonly atBoundary: boolean;
+}
+
+/** Why the relay itself says no; the dialect knows its vendor's body for each. */
+export type ErrorKind =
+  | 'authentication'
+  | 'permission'
+  | 'not-found'
+  | 'invalid-request'
+  | 'too-large'
+  | 'unsupported-media'
+  | 'request-timeout'
+  | 'rate-limit'
+  | 'budget'
+  | 'bad-gateway'
+  | 'gateway-timeout'
+  | 'unavailable'
+  | 'internal';
+
+export interface DialectError {
+  readonly kind: ErrorKind;
+  readonly status: number;
+  readonly message: string;
+  readonly requestId: string;
+}
+
+export interface ModelCard {
+  readonly id: string;
+  readonly displayName: string;
+  /** ISO 8601 UTC. */
+  readonly createdAt: string;
+  /** The upstream's own entry for the model, passed on where the door speaks the same dialect. */
+  readonly raw?: Readonly<Record<string, unknown>>;
+}
+
+/** A wire format as the doors and the pipeline use it. Reading calls differs by door and stands beside each. */
+export interface Dialect {
+  readonly name: DialectName;
+  /** Answer headers of the upstream that pass to the client with any status (lower case; a trailing `*` is a prefix). */
+  readonly answerHeaders: readonly string[];
+  /** The content-type (essence, lower case) that a 2xx answer of this framing must have. */
+  contentType(framing: Framing): string;
+  reader(operation: Operation, framing: Framing): AnswerReader;
+  /** The vendor's error document, UTF-8 JSON. */
+  errorBody(error: DialectError): string;
+  /** The vendor's in-stream error for a client that stands at a boundary. */
+  errorFrame(error: DialectError, framing: Exclude<Framing, 'json'>, empty: boolean): string;
+}
+
+/** The client's request cannot be read; becomes a 400 (or the status of its kind) that names the field. */
+export class CallError extends Error {
+  readonly kind: ErrorKind;
+
+  constructor(message: string, kind: ErrorKind = 'invalid-request') {
+    super(message);
+    this.kind = kind;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Lane } from '../dialects/dialect.ts';
+
+/** An account that may serve the call, by the caller's knowledge of kinds, model policies and bindings. */
+export interface Candidate {
+  readonly accountId: string;
+  /** Version of the settings the caller decided on. */
+  readonly version: bigint;
+  /** Place in the key's fallback chain: 0 first. A higher tier serves only when no lower one can. */
+  readonly tier: number;
+  /** The family that cooldowns of this call's model are kept under. */
+  readonly modelFamily: string;
+}
+
+export interface AdmissionRequest {
+  /** uuidv7; the ledger's id. */
+  readonly requestId: string;
+  readonly keyId: string;
+  readonly keyVersion: bigint;
+  readonly lane: Lane;
+  readonly door: string;
+  readonly model: string;
+  readonly candidates: readonly Candidate[];
+  /** Kind by account id, written on the open row. */
+  readonly kindOf: (accountId: string) => string;
+}
+
+/** A place held on an account for one attempt, written as an open row before anything goes upstream. */
+export interface Lease {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly epoch: string;
+  readonly keyId: string;
+  readonly accountId: string;
+  /** By the database clock. */
+  readonly admittedAt: Date;
+}
+
+/**
+ * Why nothing was taken:
+ * - `key-unusable`: revoked, disabled, expired or deleted, by the key row and the database clock
+ * - `key-full`: all of the key's places (or its counting places) are taken
+ * - `stale`: the key or a candidate changed since the caller read it; read again and ask once more
+ * - `accounts-full`: an account could serve, but none has a place left
+ * - `accounts-cooling`: every account that could serve is cooling; `retryAfterMs` to the soonest
+ * - `accounts-parked`: every account that could serve waits for a person
+ * - `no-account`: no candidate is enabled
+ */
+export type Refusal =
+  | 'key-unusable'
+  | 'key-full'
+  | 'stale'
+  | 'accounts-full'
+  | 'accounts-cooling'
+  | 'accounts-parked'
+  | 'no-account';
+
+export type Decision =
+  | { readonly admitted: true; readonly lease: Lease }
+  | { readonly admitted: false; readonly refusal: Refusal; readonly retryAfterMs?: number };
+
+/** Admission cannot be asked at all: Postgres is gone, slow or full, or this replica's epoch is not valid. */
+export class AdmissionUnavailable extends Error {}

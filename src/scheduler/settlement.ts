@@ -1,0 +1,46 @@
+import type { Lane, Usage } from '../dialects/dialect.ts';
+
+/**
+ * How an attempt ended:
+ * - `completed`: the dialect's own end was seen and everything was handed to the client
+ * - `refused`: the upstream said no to the caller's request; passed on unchanged
+ * - `failed`: the account, the provider or the network was at fault before the first byte
+ * - `partial`: the answer broke after its head: upstream silent, cut or failing, a limit reached, or a reader stalled
+ * - `client-left`: the client went away
+ * - `unknown`: an answer came whose usage cannot be told
+ * - `orphaned`: its replica died; written by the sweeper
+ */
+export type Outcome = 'completed' | 'refused' | 'failed' | 'partial' | 'client-left' | 'unknown' | 'orphaned';
+
+/** One attempt's usage for the ledger, and its places given back; idempotent by (requestId, attempt). */
+export interface Settlement {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly epoch: string;
+  readonly keyId: string;
+  readonly accountId: string;
+  readonly lane: Lane;
+  readonly door: string;
+  readonly kind: string;
+  readonly model: string;
+  readonly upstreamModel: string;
+  readonly stream: boolean;
+  readonly admittedAt: Date;
+  readonly outcome: Outcome;
+  /** Upstream's HTTP status; null when no answer came. */
+  readonly status: number | null;
+  /** A short word for the ledger (`idle-timeout`, `overloaded_error`); never text from a body. */
+  readonly reason: string | null;
+  readonly usage: Usage;
+  /** The usage is (in part) our estimate from the bytes that passed. */
+  readonly estimated: boolean;
+  /** The upstream reported a number that cannot be one. */
+  readonly suspicious: boolean;
+  /** Nano-dollars; null = unpriced. */
+  readonly costNanos: bigint | null;
+  readonly priceId: string | null;
+  readonly firstByteMs: number | null;
+  readonly durationMs: number;
+  readonly upstreamRequestId: string | null;
+  readonly clientRequestId: string | null;
+}

@@ -1,0 +1,33 @@
+/** A credentialed place upstream, as selection sees it: a frozen copy of the settings row in memory. */
+export interface Account {
+  readonly id: string;
+  /** The change that wrote this copy; admission answers `stale` when the row is newer. */
+  readonly version: bigint;
+  readonly name: string;
+  /** Text checked against the registry of upstreams; never compared outside of its own folder. */
+  readonly kind: string;
+  /** Null: the kind's own public origin. */
+  readonly baseUrl: string | null;
+  readonly priority: number;
+  readonly weight: number;
+  /** Attempts at once over all replicas; 0 = unlimited. */
+  readonly maxConcurrency: number;
+  readonly models: ModelPolicy | null;
+  readonly groups: readonly string[];
+  readonly onClientLeave: 'cancel' | 'drain';
+  readonly enabled: boolean;
+  readonly credentialsVersion: number;
+}
+
+/** Which models an account serves, and under which names; null on the account = the kind's default patterns. */
+export interface ModelPolicy {
+  readonly allow?: readonly string[];
+  /** Public name → upstream name. */
+  readonly map?: Readonly<Record<string, string>>;
+}
+
+/** Unsealed credential values of one account, fields as `api.md` names them for its kind. Never logged. */
+export interface Credentials {
+  readonly version: number;
+  readonly values: Readonly<Record<string, string>>;
+}

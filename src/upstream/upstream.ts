@@ -1,0 +1,82 @@
+import type { Account, Credentials } from './account.ts';
+import type { Call, DialectName } from '../dialects/dialect.ts';
+
+/** What goes on the wire, complete but for the credential. Header names are lower case. */
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'POST';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | undefined;
+}
+
+/** An answer's head and, when it is an error, up to 64 KiB of its body. */
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+/**
+ * What an upstream's answer means for us (the table of who is at fault):
+ * - `client`: the caller's; passed on unchanged
+ * - `credential`: refused credential; refreshed once, then parked
+ * - `account`: cooling for `retryAfterMs` (undefined = the kind cannot say), or until a person acts
+ * - `provider`: transient trouble of the vendor; passed on as it came
+ */
+export type Verdict =
+  | { readonly at: 'client' }
+  | { readonly at: 'credential'; readonly reason: string }
+  | {
+      readonly at: 'account';
+      readonly reason: string;
+      readonly mend: 'time' | 'person';
+      readonly scope: 'account' | 'model';
+      readonly retryAfterMs?: number;
+    }
+  | { readonly at: 'provider'; readonly reason: string; readonly retryAfterMs?: number };
+
+export interface FieldProblem {
+  readonly field: string;
+  readonly problem: string;
+}
+
+/** How one kind of account is reached: a plain record; likeness is said by spreading another one. */
+export interface Upstream {
+  /** Text; the value of `accounts.kind`. */
+  readonly kind: string;
+  readonly speaks: DialectName;
+  /** The public origin (and path prefix) used when the account names no `baseUrl`; undefined = baseUrl required. */
+  readonly defaultBaseUrl: string | undefined;
+  /** Patterns served when the account has no model policy. */
+  readonly defaultModels: readonly string[];
+  /** Says what is wrong with an account's credentials, field by field (`credentials.apiKey`); empty = fine. */
+  checkCredentials(values: Readonly<Record<string, unknown>>): readonly FieldProblem[];
+  /** Where the call goes below the account's base; `model` is the upstream's name, already validated. */
+  address(call: Call, account: Account, model: string): URL;
+  /** Adds the account's credential to the request's headers (and nothing of the client's). */
+  sign(request: UpstreamRequest, credentials: Credentials): Readonly<Record<string, string>>;
+  judge(answer: UpstreamAnswer): Verdict;
+  /** The request that renews an expiring credential; undefined when these values cannot be renewed. */
+  refresh?(credentials: Credentials): CredentialRefresh | undefined;
+  /** The upstream's own list of models, a page at a time. */
+  models: ModelListing;
+  /** A small real request for `POST /accounts/{id}/test`. */
+  probe(account: Account): UpstreamRequest;
+}
+
+export interface CredentialRefresh {
+  readonly request: UpstreamRequest;
+  /** Reads a 2xx answer into the new values (the whole set to be sealed). @throws Error when it is unusable. */
+  read(body: Buffer): Readonly<Record<string, string>>;
+}
+
+export interface ModelListing {
+  request(account: Account, pageToken: string | undefined): UpstreamRequest;
+  /** @throws Error when the answer is not the vendor's list. */
+  read(body: Buffer): {
+    readonly models: readonly Record<string, unknown>[];
+    readonly next: string | undefined;
+  };
+  /** The model's id in an entry of the list, without any prefix. */
+  id(entry: Record<string, unknown>): string | undefined;
+}
