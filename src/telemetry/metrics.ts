@@ -1,8 +1,212 @@
 import { Injectable } from '@nestjs/common';
-import { Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Lane, Usage } from '../dialects/dialect.ts';
+import type { RelayErrorCode } from '../errors/relay-error.ts';
 
-/** Every metric of the product, in one place. Labels hold no key, e-mail or free text. */
+/** 1 ms to 10 min, for waits on networks and models. */
+const LONG = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+/** 0.1 ms to 2.5 s, for waits inside of the relay and on its database. */
+const SHORT = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** One try on one account has been settled. */
+export interface AttemptEnded {
+  readonly kind: string;
+  readonly lane: Lane;
+  readonly outcome: string;
+  /** Upstream's; null when no answer came. */
+  readonly status: number | null;
+  readonly usage: Usage;
+  /** Null = unpriced. */
+  readonly costNanos: bigint | null;
+}
+
+/** A client has its whole answer, or what there was of it. */
+export interface CallEnded {
+  readonly door: string;
+  readonly lane: Lane;
+  readonly outcome: string;
+  /** Sent to the client; null when it left before the head. */
+  readonly status: number | null;
+  readonly firstByteMs: number | null;
+  readonly durationMs: number;
+}
+
+/**
+ * Every metric of the product, in one place, told by the event that moves it. Labels are words of our own (doors,
+ * kinds, lanes, outcomes, codes): never a key, a model, an e-mail or free text, so that their number stays small.
+ */
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
+
+  private readonly requests = this.counter(
+    'requests_total',
+    'Calls ended, by door, lane, outcome and status class',
+    ['door', 'lane', 'outcome', 'status'],
+  );
+  private readonly attempts = this.counter('attempts_total', 'Tries on accounts settled', [
+    'kind',
+    'lane',
+    'outcome',
+    'status',
+  ]);
+  private readonly tokens = this.counter('tokens_total', 'Tokens metered, by disjoint class', [
+    'kind',
+    'class',
+  ]);
+  private readonly cost = this.counter(
+    'cost_usd_total',
+    'Cost of settled attempts; exact money is in the ledger',
+    ['kind'],
+  );
+  private readonly unpriced = this.counter('unpriced_total', 'Settled attempts without a known price', [
+    'kind',
+  ]);
+  private readonly refusals = this.counter('refusals_total', 'Calls the relay itself refused', [
+    'door',
+    'code',
+  ]);
+  private readonly refreshes = this.counter('credential_refreshes_total', 'Renewals of account credentials', [
+    'kind',
+    'result',
+  ]);
+  private readonly poolTimeouts = this.counter(
+    'pool_timeouts_total',
+    'Statements that got no connection in time',
+    ['pool'],
+  );
+
+  private readonly places = this.gauge('places_in_use', 'Calls that hold a place, on this process', ['lane']);
+  private readonly pending = this.gauge('settles_pending', 'Settlements not yet written', []);
+
+  private readonly head = this.histogram(
+    'upstream_head_seconds',
+    'Request sent to the head of the answer',
+    LONG,
+    ['kind'],
+  );
+  private readonly overhead = this.histogram(
+    'overhead_seconds',
+    'Own time from request head to upstream',
+    SHORT,
+    ['door'],
+  );
+  private readonly firstByte = this.histogram(
+    'first_byte_seconds',
+    'Request head to first byte answered',
+    LONG,
+    ['door'],
+  );
+  private readonly duration = this.histogram(
+    'duration_seconds',
+    'Request head to the end of the answer',
+    LONG,
+    ['door'],
+  );
+  private readonly pool = this.histogram('pool_wait_seconds', 'Wait for a database connection', SHORT, [
+    'pool',
+  ]);
+  private readonly batches = this.histogram(
+    'batch_size',
+    'Rows in one statement',
+    [1, 2, 4, 8, 16, 32, 64],
+    ['statement'],
+  );
+  private readonly statements = this.histogram('statement_seconds', 'Time of one statement', SHORT, [
+    'statement',
+  ]);
+
+  constructor() {
+    // Process, garbage collection and event-loop lag, under the names every Node dashboard knows.
+    collectDefaultMetrics({ register: this.registry });
+    for (const lane of ['generate', 'count']) this.places.set({ lane }, 0);
+    this.pending.set(0);
+  }
+
+  attemptEnded(event: AttemptEnded): void {
+    const { kind, lane, outcome, usage } = event;
+    this.attempts.inc({ kind, lane, outcome, status: statusClass(event.status) });
+    this.countTokens(kind, 'input', usage.inputTokens);
+    this.countTokens(kind, 'cache_read', usage.cacheReadTokens);
+    this.countTokens(kind, 'cache_write_5m', usage.cacheWrite5mTokens);
+    this.countTokens(kind, 'cache_write_1h', usage.cacheWrite1hTokens);
+    this.countTokens(kind, 'output', usage.outputTokens);
+    if (event.costNanos === null) this.unpriced.inc({ kind });
+    else this.cost.inc({ kind }, Number(event.costNanos) / 1e9);
+  }
+
+  callEnded(event: CallEnded): void {
+    const { door, lane, outcome } = event;
+    this.requests.inc({ door, lane, outcome, status: statusClass(event.status) });
+    if (event.firstByteMs !== null) this.firstByte.observe({ door }, event.firstByteMs / 1000);
+    this.duration.observe({ door }, event.durationMs / 1000);
+  }
+
+  refused(code: RelayErrorCode, door: string): void {
+    this.refusals.inc({ code, door });
+  }
+
+  placeTaken(lane: Lane): void {
+    this.places.inc({ lane });
+  }
+
+  placeGiven(lane: Lane): void {
+    this.places.dec({ lane });
+  }
+
+  upstreamHead(kind: string, ms: number): void {
+    this.head.observe({ kind }, ms / 1000);
+  }
+
+  /** From the head of the client's request to the moment the upstream request was sent. */
+  ownOverhead(door: string, ms: number): void {
+    this.overhead.observe({ door }, ms / 1000);
+  }
+
+  /** One admit or settle statement that came back, with its rows. */
+  batch(statement: 'admit' | 'settle', rows: number, ms: number): void {
+    this.batches.observe({ statement }, rows);
+    this.statements.observe({ statement }, ms / 1000);
+  }
+
+  pendingSettles(now: number): void {
+    this.pending.set(now);
+  }
+
+  poolWait(pool: string, ms: number): void {
+    this.pool.observe({ pool }, ms / 1000);
+  }
+
+  poolTimeout(pool: string): void {
+    this.poolTimeouts.inc({ pool });
+  }
+
+  credentialRefreshed(kind: string, result: 'renewed' | 'refused' | 'failed'): void {
+    this.refreshes.inc({ kind, result });
+  }
+
+  private countTokens(kind: string, tokenClass: string, count: number): void {
+    if (count > 0) this.tokens.inc({ kind, class: tokenClass }, count);
+  }
+
+  private counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
+    return new Counter({ name: `relay_${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  private gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {
+    return new Gauge({ name: `relay_${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  private histogram<L extends string>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: L[],
+  ): Histogram<L> {
+    return new Histogram({ name: `relay_${name}`, help, buckets, labelNames, registers: [this.registry] });
+  }
+}
+
+function statusClass(status: number | null): string {
+  return status === null ? 'none' : `${Math.floor(status / 100)}xx`;
 }

@@ -1,0 +1,57 @@
+import { NO_USAGE } from '../dialects/dialect.ts';
+import { Metrics } from './metrics.ts';
+
+describe('metrics', () => {
+  it('tell what events moved, in the Prometheus text format', async () => {
+    const metrics = new Metrics();
+    metrics.placeTaken('generate');
+    metrics.placeTaken('generate');
+    metrics.placeGiven('generate');
+    metrics.attemptEnded({
+      kind: 'claude',
+      lane: 'generate',
+      outcome: 'completed',
+      status: 200,
+      usage: { ...NO_USAGE, inputTokens: 12, cacheWrite1hTokens: 5, outputTokens: 7 },
+      costNanos: 1_500_000_000n,
+    });
+    metrics.attemptEnded({
+      kind: 'gemini',
+      lane: 'generate',
+      outcome: 'failed',
+      status: null,
+      usage: NO_USAGE,
+      costNanos: null,
+    });
+    metrics.callEnded({
+      door: 'claude',
+      lane: 'generate',
+      outcome: 'completed',
+      status: 200,
+      firstByteMs: 3,
+      durationMs: 40,
+    });
+    metrics.refused('key-missing', 'gemini');
+    metrics.batch('admit', 3, 1.2);
+    metrics.credentialRefreshed('claude', 'renewed');
+    metrics.pendingSettles(4);
+    const text = await metrics.registry.metrics();
+    for (const line of [
+      'relay_places_in_use{lane="generate"} 1',
+      'relay_places_in_use{lane="count"} 0',
+      'relay_attempts_total{kind="claude",lane="generate",outcome="completed",status="2xx"} 1',
+      'relay_attempts_total{kind="gemini",lane="generate",outcome="failed",status="none"} 1',
+      'relay_tokens_total{kind="claude",class="cache_write_1h"} 5',
+      'relay_cost_usd_total{kind="claude"} 1.5',
+      'relay_unpriced_total{kind="gemini"} 1',
+      'relay_requests_total{door="claude",lane="generate",outcome="completed",status="2xx"} 1',
+      'relay_refusals_total{code="key-missing",door="gemini"} 1',
+      'relay_batch_size_sum{statement="admit"} 3',
+      'relay_credential_refreshes_total{kind="claude",result="renewed"} 1',
+      'relay_settles_pending 4',
+    ]) {
+      expect(text).toContain(line);
+    }
+    expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+  });
+});
