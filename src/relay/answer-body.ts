@@ -1,0 +1,82 @@
+import type { Readable } from 'node:stream';
+
+/** The upstream said nothing for longer than the idle clock allows. */
+export class AnswerStalled extends Error {}
+
+/**
+ * An upstream's body, a chunk at a time, under the idle clock. The clock runs only while a chunk is awaited: a paused
+ * client must not look like a silent upstream.
+ *
+ * States: reading (a `next` is pending) ↔ idle → ended. `pending` holds a read that was begun but not yet taken.
+ */
+export class AnswerBody {
+  private readonly iterator: AsyncIterator<Buffer>;
+  private pending: Promise<Buffer | undefined> | undefined;
+  private ahead: Buffer[] = [];
+
+  constructor(
+    private readonly body: Readable,
+    private readonly idleMs: number,
+  ) {
+    this.iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  }
+
+  /** The next chunk, or undefined at the end. @throws AnswerStalled, or what broke the stream. */
+  next(): Promise<Buffer | undefined> {
+    const ready = this.ahead.shift();
+    if (ready !== undefined) return Promise.resolve(ready);
+    const pending = this.pending ?? this.pull();
+    this.pending = undefined;
+    return pending;
+  }
+
+  /** True as soon as a chunk (or the end) can be taken, false when `ms` pass first. Takes nothing. */
+  async arrives(ms: number): Promise<boolean> {
+    this.pending ??= this.pull();
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, ms, false);
+    });
+    try {
+      return await Promise.race([this.pending.then(() => true), silence]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The body's beginning, at most about `limit` bytes, to be looked at; `next` still gives every byte. */
+  async peek(limit: number): Promise<{ readonly bytes: Buffer; readonly whole: boolean }> {
+    const seen: Buffer[] = [];
+    let size = 0;
+    let whole = false;
+    while (size < limit) {
+      const chunk = await this.next();
+      if (chunk === undefined) {
+        whole = true;
+        break;
+      }
+      seen.push(chunk);
+      size += chunk.length;
+    }
+    this.ahead = seen;
+    return { bytes: Buffer.concat(seen), whole };
+  }
+
+  /** Cuts the upstream's socket. */
+  destroy(): void {
+    this.pending?.catch(() => undefined);
+    this.body.destroy();
+  }
+
+  private async pull(): Promise<Buffer | undefined> {
+    const clock = setTimeout(() => {
+      this.body.destroy(new AnswerStalled('The upstream fell silent'));
+    }, this.idleMs);
+    try {
+      const { value, done } = await this.iterator.next();
+      return done === true ? undefined : value;
+    } finally {
+      clearTimeout(clock);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { type AnswerReader, type Call, NO_USAGE, type Usage } from '../dialects/dialect.ts';
+import type { Lease } from '../scheduler/admission.ts';
+import type { Outcome, Settlement } from '../scheduler/settlement.ts';
+import type { Account } from '../upstream/account.ts';
+import type { PriceBook } from '../usage/price-book.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Bytes of generated text to a token, for answers whose usage never came (a usual rule of thumb for English). */
+const BYTES_PER_TOKEN = 4;
+
+/** What is known of one attempt while it runs; becomes one settlement. */
+export class AttemptRecord {
+  outcome: Outcome = 'failed';
+  status: number | null = null;
+  reason: string | null = null;
+  reader: AnswerReader | undefined;
+  upstreamRequestId: string | null = null;
+  private readonly startedAt = performance.now();
+  private firstByteAt: number | undefined;
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly call: Call,
+    private readonly lease: Lease,
+    private readonly account: Account,
+    private readonly upstreamModel: string,
+  ) {}
+
+  firstByte(): void {
+    this.firstByteAt ??= performance.now();
+  }
+
+  /** Milliseconds from the request's head to the sending of this attempt: the relay's own share. */
+  get overheadMs(): number {
+    return this.startedAt - this.exchange.receivedAt;
+  }
+
+  /**
+   * The usage to book. A whole answer is booked as reported; an answer cut short gets the larger of what was reported
+   * and what passed; an answer that reported nothing is estimated from its bytes.
+   */
+  usage(): { readonly usage: Usage; readonly estimated: boolean } {
+    const reader = this.reader;
+    if (reader === undefined || this.call.lane === 'count') return { usage: NO_USAGE, estimated: false };
+    const generated = Math.ceil(reader.generatedBytes / BYTES_PER_TOKEN);
+    const reported = reader.usage;
+    if (!reader.reported) {
+      const seen = reader.complete || generated > 0;
+      if (!seen) return { usage: NO_USAGE, estimated: false };
+      const inputTokens = Math.ceil(this.call.body.length / BYTES_PER_TOKEN);
+      return { usage: { ...NO_USAGE, inputTokens, outputTokens: generated }, estimated: true };
+    }
+    if (reader.complete || generated <= reported.outputTokens) {
+      return { usage: reported, estimated: !reader.complete };
+    }
+    return { usage: { ...reported, outputTokens: generated }, estimated: true };
+  }
+
+  settlement(prices: PriceBook): Settlement {
+    const { usage, estimated } = this.usage();
+    const free = this.call.lane === 'count' || usage === NO_USAGE;
+    const price = free
+      ? { costNanos: 0n, priceId: null }
+      : prices.cost(this.account.kind, this.upstreamModel, usage, this.lease.admittedAt);
+    return {
+      requestId: this.lease.requestId,
+      attempt: this.lease.attempt,
+      epoch: this.lease.epoch,
+      keyId: this.lease.keyId,
+      accountId: this.lease.accountId,
+      lane: this.call.lane,
+      door: this.exchange.door,
+      kind: this.account.kind,
+      model: this.call.model,
+      upstreamModel: this.upstreamModel,
+      stream: this.call.framing !== 'json',
+      admittedAt: this.lease.admittedAt,
+      outcome: this.outcome,
+      status: this.status,
+      reason: this.reason,
+      usage,
+      estimated,
+      suspicious: this.reader?.suspicious ?? false,
+      ...price,
+      firstByteMs:
+        this.firstByteAt === undefined ? null : Math.round(this.firstByteAt - this.exchange.receivedAt),
+      durationMs: Math.round(performance.now() - this.exchange.receivedAt),
+      upstreamRequestId: this.upstreamRequestId,
+      clientRequestId: this.exchange.clientRequestId ?? null,
+    };
+  }
+}

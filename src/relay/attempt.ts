@@ -1,0 +1,175 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { ENV } from '../config/config.module.ts';
+import type { Env } from '../config/env.ts';
+import { type Call, type Dialect } from '../dialects/dialect.ts';
+import { RelayError } from '../errors/relay-error.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import { LOGGER } from '../telemetry/logger.ts';
+import type { Verdict } from '../upstream/upstream.ts';
+import { PriceBook } from '../usage/price-book.ts';
+import type { AnswerBody } from './answer-body.ts';
+import { AttemptRecord } from './attempt-record.ts';
+import { Cut, endingOf } from './cut.ts';
+import type { Exchange } from './exchange.ts';
+import { forwardedHeaders } from './forwarded-headers.ts';
+import { Journal } from './journal.ts';
+import { outcomeOf, refusalOf } from './refusal.ts';
+import type { RelayEvent } from './relay-event.ts';
+import type { Try } from './try.ts';
+import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
+
+/** A JSON answer up to this size is read whole before its head is sent, so that a broken one becomes a 502. */
+const JSON_PEEK_BYTES = 1024 * 1024;
+
+/** How an attempt ended before its head; undefined when the client has its answer. */
+export interface Miss {
+  readonly error: RelayError;
+  /** Another account may do better: no byte was sent, and the caller is not at fault. */
+  readonly elsewhere: boolean;
+}
+
+/**
+ * One attempt, from the lease to its one settle: send, judge, and hand the answer on while a copy is metered.
+ * Every way out passes the `finally`.
+ */
+@Injectable()
+export class Attempt {
+  constructor(
+    private readonly upstreamCall: UpstreamCall,
+    private readonly scheduler: Scheduler,
+    private readonly prices: PriceBook,
+    private readonly journal: Journal,
+    @Inject(ENV) private readonly env: Env,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  async *run(exchange: Exchange, one: Try): AsyncGenerator<RelayEvent, Miss | undefined> {
+    const { call, lease, account } = one;
+    const record = new AttemptRecord(exchange, call, lease, account, one.model);
+    const cut = new Cut(exchange.flow, this.env.clocks.totalMs);
+    const progress = { headSent: false };
+    let body: AnswerBody | undefined;
+    try {
+      const answer = await this.upstreamCall.send(exchange, one, cut.signal);
+      body = answer.body;
+      record.status = answer.status;
+      record.upstreamRequestId = answer.headers['request-id'] ?? answer.headers['x-request-id'] ?? null;
+      this.journal.upstreamHead(one, record);
+      if (answer.verdict === undefined) {
+        yield* this.success(exchange, one, answer, record, progress);
+        return undefined;
+      }
+      return yield* this.refusal(exchange, answer, answer.verdict, record);
+    } catch (thrown) {
+      const ending = endingOf(thrown, cut.signal, progress.headSent);
+      record.outcome = record.reader?.complete === true && progress.headSent ? 'completed' : ending.outcome;
+      record.reason = record.outcome === 'completed' ? null : ending.reason;
+      if (ending.reason === 'internal') {
+        this.log.error({ requestId: exchange.requestId, err: thrown }, 'an attempt failed in our own code');
+      }
+      if (!progress.headSent) return { error: ending.error, elsewhere: ending.outcome === 'failed' };
+      const whole = record.outcome === 'completed';
+      yield {
+        type: 'end',
+        outcome: record.outcome,
+        usage: record.usage().usage,
+        ...(whole ? {} : { failure: ending.error }),
+      };
+      return undefined;
+    } finally {
+      cut.release();
+      body?.destroy();
+      const settlement = record.settlement(this.prices);
+      this.journal.attemptEnded(exchange, settlement, record);
+      await this.scheduler.settle(settlement);
+    }
+  }
+
+  /** A 2xx: checked as far as can be before the head, then every byte as it came. */
+  private async *success(
+    exchange: Exchange,
+    { call }: Try,
+    answer: SignedAnswer,
+    record: AttemptRecord,
+    progress: { headSent: boolean },
+  ): AsyncGenerator<RelayEvent, void> {
+    const { body } = answer;
+    const reader = exchange.dialect.reader(call.operation, call.framing);
+    record.reader = reader;
+    record.outcome = 'unknown';
+    this.mustBeUsable(answer, exchange.dialect, call);
+    if (call.framing === 'json') {
+      const { bytes, whole } = await body.peek(JSON_PEEK_BYTES);
+      if (whole) {
+        const look = exchange.dialect.reader(call.operation, call.framing);
+        look.push(bytes);
+        look.finish();
+        if (!look.complete)
+          throw new RelayError('upstream-unusable', 'The upstream answered with a broken document');
+      }
+    } else if (await body.arrives(this.env.clocks.keepAliveMs)) {
+      const first = await body.peek(1);
+      if (first.whole) throw new RelayError('upstream-unusable', 'The upstream answered with nothing');
+    }
+
+    progress.headSent = true;
+    yield {
+      type: 'head',
+      status: answer.status,
+      headers: forwardedHeaders(answer.headers, exchange.dialect, call.framing),
+      framing: call.framing,
+      reader,
+    };
+    for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) {
+      record.firstByte();
+      reader.push(bytes);
+      yield { type: 'data', bytes };
+    }
+    reader.finish();
+    const { outcome, reason, failure } = outcomeOf(reader, call);
+    record.outcome = outcome;
+    record.reason = reason;
+    yield {
+      type: 'end',
+      outcome,
+      usage: record.usage().usage,
+      ...(failure === undefined ? {} : { failure }),
+    };
+  }
+
+  /** Anything but a 2xx: the caller's own mistake and the vendor's trouble pass as they came, the rest is ours to say. */
+  private async *refusal(
+    exchange: Exchange,
+    answer: SignedAnswer,
+    verdict: Verdict,
+    record: AttemptRecord,
+  ): AsyncGenerator<RelayEvent, Miss | undefined> {
+    const refusal = refusalOf(answer, verdict);
+    record.outcome = refusal.outcome;
+    record.reason = refusal.reason;
+    if (refusal.error !== undefined) return { error: refusal.error, elsewhere: refusal.outcome === 'failed' };
+
+    // Only what was read to judge it is passed on, so that the length is known and the head is the last thing to fail.
+    const headers = { ...forwardedHeaders(answer.headers, exchange.dialect, 'json'), ...refusal.headers };
+    const reader = { atBoundary: false };
+    yield { type: 'head', status: answer.status, headers, framing: 'json', reader };
+    for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {
+      record.firstByte();
+      yield { type: 'data', bytes };
+    }
+    yield { type: 'end', outcome: refusal.outcome, usage: record.usage().usage };
+    return undefined;
+  }
+
+  private mustBeUsable(answer: SignedAnswer, dialect: Dialect, call: Call): void {
+    const essence = (answer.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+    const encoding = answer.headers['content-encoding'] ?? 'identity';
+    if (answer.status !== 200 || essence !== dialect.contentType(call.framing) || encoding !== 'identity') {
+      throw new RelayError(
+        'upstream-unusable',
+        'The upstream answered with something that is not its own format',
+      );
+    }
+  }
+}

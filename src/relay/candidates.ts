@@ -1,0 +1,56 @@
+import { matchesAny } from '../dialects/model-pattern.ts';
+import type { Call } from '../dialects/dialect.ts';
+import type { ApiKey } from '../keys/api-key.ts';
+import type { Candidate } from '../scheduler/admission.ts';
+import type { Account } from '../upstream/account.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** The account's own name for a model, or undefined when its policy does not have it. */
+export function upstreamModel(account: Account, upstream: Upstream, model: string): string | undefined {
+  const mapped = account.models?.map;
+  if (mapped !== undefined && Object.hasOwn(mapped, model)) return mapped[model];
+  const allowed = account.models?.allow ?? upstream.defaultModels;
+  return matchesAny(allowed, model) ? model : undefined;
+}
+
+/** Model names that share a limit: the name without a date or revision at its end. */
+export function modelFamily(model: string): string {
+  return model.replace(/(-\d{8}|-\d{3}|@\d+|-latest)$/, '');
+}
+
+/**
+ * The tier of an account for a key: bound accounts first, then the groups in their order, then (with `fallback`) the
+ * shared pool. An unbound key sees every account in tier 0. Undefined: not for this key.
+ */
+export function tierOf(key: ApiKey, account: Account): number | undefined {
+  if (key.accounts === null && key.groups === null) return 0;
+  if (key.accounts?.includes(account.id) === true) return 0;
+  const group = key.groups?.findIndex((id) => account.groups.includes(id)) ?? -1;
+  if (group >= 0) return 1 + group;
+  return key.bindingPolicy === 'fallback' ? 1 + (key.groups?.length ?? 0) : undefined;
+}
+
+/** Every account that may serve the call: its kind speaks the dialect, its policy has the model, the key may use it. */
+export function candidatesFor(
+  call: Pick<Call, 'dialect' | 'model'>,
+  key: ApiKey,
+  accounts: readonly Account[],
+  upstreamOf: (kind: string) => Upstream | undefined,
+): readonly Candidate[] {
+  const candidates: Candidate[] = [];
+  if (!matchesAny(key.models, call.model)) return candidates;
+  for (const account of accounts) {
+    const upstream = upstreamOf(account.kind);
+    if (!account.enabled || upstream === undefined || upstream.speaks !== call.dialect) continue;
+    const model = upstreamModel(account, upstream, call.model);
+    const tier = model === undefined ? undefined : tierOf(key, account);
+    if (model === undefined || tier === undefined) continue;
+    candidates.push({
+      accountId: account.id,
+      version: account.version,
+      tier,
+      modelFamily: modelFamily(model),
+    });
+  }
+  return candidates;
+}

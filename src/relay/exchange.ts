@@ -1,0 +1,36 @@
+import type { Request, Response } from 'express';
+import { contextOf } from '../access/request-context.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import type { Caller } from '../keys/caller.ts';
+import { Flow } from './flow.ts';
+
+/** One client request on a relay route and what is told about it in the answer's headers. */
+export class Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly dialect: Dialect;
+  readonly door: string;
+  readonly caller: Caller;
+  /** The ledger's id, uuidv7. */
+  readonly requestId: string;
+  readonly clientRequestId: string | undefined;
+  /** `performance.now()` when the request's head was read. */
+  readonly receivedAt: number;
+  readonly flow = new Flow();
+  /** Attempts begun so far. */
+  attempts = 0;
+  /** The permitted edits made so far, by the names of the contract. */
+  readonly edits: string[] = [];
+
+  constructor(request: Request, response: Response, dialect: Dialect, door: string, caller: Caller) {
+    const context = contextOf(request);
+    this.request = request;
+    this.response = response;
+    this.dialect = dialect;
+    this.door = door;
+    this.caller = caller;
+    this.requestId = context.requestId;
+    this.clientRequestId = context.clientRequestId;
+    this.receivedAt = context.receivedAt;
+  }
+}

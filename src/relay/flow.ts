@@ -1,0 +1,53 @@
+/**
+ * The valve between a client and the run that serves it. RxJS has no demand, so the responder closes the valve when
+ * the client's socket is full and the run waits at it after every event.
+ *
+ * States: open → paused → open … → left. Leaving is final, happens once, and opens the valve so that a paused run
+ * reaches its `finally`.
+ */
+
+/** Why a run is stopped early. */
+export type LeaveReason = 'client-left' | 'write-stall' | 'draining';
+
+export class Left extends Error {
+  readonly reason: LeaveReason;
+
+  constructor(reason: LeaveReason) {
+    super(`The call was left: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+export class Flow {
+  private readonly controller = new AbortController();
+  private gate: Promise<void> | undefined;
+  private open: (() => void) | undefined;
+
+  /** Aborted with a {@link Left} when the call is to stop. */
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  pause(): void {
+    if (this.gate !== undefined || this.signal.aborted) return;
+    this.gate = new Promise((resolve) => {
+      this.open = resolve;
+    });
+  }
+
+  resume(): void {
+    this.open?.();
+    this.gate = undefined;
+    this.open = undefined;
+  }
+
+  /** Undefined when the valve is open, so that an open one costs no turn of the event loop. */
+  ready(): Promise<void> | undefined {
+    return this.gate;
+  }
+
+  leave(reason: LeaveReason): void {
+    if (!this.signal.aborted) this.controller.abort(new Left(reason));
+    this.resume();
+  }
+}

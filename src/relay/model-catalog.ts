@@ -1,0 +1,124 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { AccountDirectory } from '../accounts/account-directory.ts';
+import { CredentialStore } from '../accounts/credential-store.ts';
+import { ENV } from '../config/config.module.ts';
+import type { Env } from '../config/env.ts';
+import type { DialectName, ModelCard } from '../dialects/dialect.ts';
+import { matchesAny } from '../dialects/model-pattern.ts';
+import type { ApiKey } from '../keys/api-key.ts';
+import { LOGGER } from '../telemetry/logger.ts';
+import type { Account } from '../upstream/account.ts';
+import { readBounded } from '../upstream/read-bounded.ts';
+import { UpstreamClient } from '../upstream/upstream-client.ts';
+import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { tierOf, upstreamModel } from './candidates.ts';
+
+const FRESH_MS = 3_600_000;
+/** How long an account whose list could not be read goes without one. */
+const RETRY_MS = 60_000;
+const MAX_PAGES = 20;
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
+/** Vendors use the epoch for a model whose release date is not known; so do we for names of our own. */
+const UNDATED = '1970-01-01T00:00:00Z';
+
+type Listed = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+
+interface Cached {
+  readonly version: bigint;
+  readonly until: number;
+  readonly list: Promise<Listed>;
+}
+
+/**
+ * Model lists are the relay's own answers: map names, literal allows and each account's upstream list, cut to what
+ * the key may call. Upstream lists are kept for an hour by account and settings version; they take no lease.
+ */
+@Injectable()
+export class ModelCatalog {
+  private readonly cache = new Map<string, Cached>();
+
+  constructor(
+    private readonly accounts: AccountDirectory,
+    private readonly registry: UpstreamRegistry,
+    private readonly credentials: CredentialStore,
+    private readonly client: UpstreamClient,
+    @Inject(ENV) private readonly env: Env,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  /** @param speaks only accounts of this dialect; undefined = of every dialect */
+  async cards(key: ApiKey, speaks: DialectName | undefined): Promise<readonly ModelCard[]> {
+    const cards = new Map<string, ModelCard>();
+    const lists = this.accounts.all().map(async (account) => {
+      const upstream = this.registry.get(account.kind);
+      const usable = account.enabled && upstream !== undefined && tierOf(key, account) !== undefined;
+      if (!usable || (speaks !== undefined && upstream.speaks !== speaks)) return [];
+      return this.cardsOf(account, upstream);
+    });
+    for (const card of (await Promise.all(lists)).flat()) {
+      if (!cards.has(card.id) && matchesAny(key.models, card.id)) cards.set(card.id, card);
+    }
+    return [...cards.values()].sort(
+      (a, b) => b.createdAt.localeCompare(a.createdAt) || a.id.localeCompare(b.id),
+    );
+  }
+
+  private async cardsOf(account: Account, upstream: Upstream): Promise<ModelCard[]> {
+    const listed = await this.listOf(account, upstream);
+    const literal = (account.models?.allow ?? []).filter((pattern) => !pattern.includes('*'));
+    const names = new Set([...Object.keys(account.models?.map ?? {}), ...literal]);
+    for (const id of listed.keys()) {
+      if (upstreamModel(account, upstream, id) !== undefined) names.add(id);
+    }
+    return [...names].map((id) => {
+      const raw = listed.get(id);
+      const created = raw?.['created_at'];
+      const display = raw?.['display_name'] ?? raw?.['displayName'];
+      return {
+        id,
+        displayName: typeof display === 'string' ? display : id,
+        createdAt: typeof created === 'string' ? created : UNDATED,
+        ...(raw === undefined ? {} : { raw }),
+      };
+    });
+  }
+
+  private listOf(account: Account, upstream: Upstream): Promise<Listed> {
+    const cached = this.cache.get(account.id);
+    if (cached !== undefined && cached.version === account.version && cached.until > Date.now())
+      return cached.list;
+    const list = this.fetch(account, upstream).catch((error: unknown): Listed => {
+      this.log.warn({ account: account.id, err: error }, "an account's model list could not be read");
+      this.cache.set(account.id, { version: account.version, until: Date.now() + RETRY_MS, list });
+      return new Map();
+    });
+    this.cache.set(account.id, { version: account.version, until: Date.now() + FRESH_MS, list });
+    return list;
+  }
+
+  private async fetch(account: Account, upstream: Upstream): Promise<Listed> {
+    const listed = new Map<string, Readonly<Record<string, unknown>>>();
+    const signal = AbortSignal.timeout(this.env.clocks.headersMs);
+    let page: string | undefined;
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const request = upstream.models.request(account, page);
+      const headers = upstream.sign(request, await this.credentials.current(account));
+      const answer = await this.client.send(
+        { ...request, headers },
+        { signal, headersMs: this.env.clocks.headersMs },
+      );
+      const body = await readBounded(answer.body, MAX_PAGE_BYTES);
+      if (answer.status !== 200) throw new Error(`The upstream answered ${answer.status} to a model list`);
+      const { models, next } = upstream.models.read(body);
+      for (const entry of models) {
+        const id = upstream.models.id(entry);
+        if (id !== undefined) listed.set(id, entry);
+      }
+      if (next === undefined) break;
+      page = next;
+    }
+    return listed;
+  }
+}

@@ -1,0 +1,117 @@
+import { Injectable } from '@nestjs/common';
+import type { Observable } from 'rxjs';
+import { AccountDirectory } from '../accounts/account-directory.ts';
+import { ConfigWatch } from '../database/config-watch.ts';
+import type { Call } from '../dialects/dialect.ts';
+import { RelayError } from '../errors/relay-error.ts';
+import type { ApiKey } from '../keys/api-key.ts';
+import { KeyDirectory } from '../keys/key-directory.ts';
+import { AdmissionUnavailable, type Candidate, type Lease } from '../scheduler/admission.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
+import { Attempt } from './attempt.ts';
+import { candidatesFor, upstreamModel } from './candidates.ts';
+import type { Exchange } from './exchange.ts';
+import { OpenRuns } from './open-runs.ts';
+import { refusedAdmission } from './refused-admission.ts';
+import type { RelayEvent } from './relay-event.ts';
+import { relayObservable } from './relay-observable.ts';
+import type { Try } from './try.ts';
+
+/** How many accounts one call may try. Failover inside a call is not built yet: the loop is. */
+const MAX_ATTEMPTS = 1;
+/** How often a decision made on settings that changed meanwhile is made again. */
+const MAX_STALE = 3;
+
+/** THE river: from a call that was read to its answer, over one or more attempts. */
+@Injectable()
+export class Pipeline {
+  constructor(
+    private readonly keys: KeyDirectory,
+    private readonly accounts: AccountDirectory,
+    private readonly registry: UpstreamRegistry,
+    private readonly watch: ConfigWatch,
+    private readonly scheduler: Scheduler,
+    private readonly attempt: Attempt,
+    private readonly runs: OpenRuns,
+  ) {}
+
+  /** @param release gives the request body's memory back; called once, when the run is over */
+  open(exchange: Exchange, call: Call, release: () => void): Observable<RelayEvent> {
+    return relayObservable(
+      exchange.flow,
+      () => this.run(exchange, call),
+      (run) => this.runs.track(exchange.flow, run.finally(release)),
+    );
+  }
+
+  private async *run(exchange: Exchange, call: Call): AsyncGenerator<RelayEvent, void> {
+    for (;;) {
+      const one = await this.admit(exchange, call);
+      exchange.attempts += 1;
+      const miss = yield* this.attempt.run(exchange, one);
+      if (miss === undefined) return;
+      if (!miss.elsewhere || exchange.attempts >= MAX_ATTEMPTS || exchange.flow.signal.aborted)
+        throw miss.error;
+    }
+  }
+
+  /** One round trip gives the account and the lease. @throws RelayError when nothing was taken */
+  private async admit(exchange: Exchange, call: Call): Promise<Try> {
+    let key = exchange.caller.key;
+    for (let asked = 0; asked < MAX_STALE; asked += 1) {
+      const candidates = this.candidates(call, key);
+      const decision = await this.ask(exchange, call, key, candidates);
+      if (decision.admitted) return this.tryOf(call, decision.lease);
+      if (decision.refusal !== 'stale') throw refusedAdmission(decision);
+      key = await this.reread(exchange, key);
+    }
+    throw new RelayError('admission-unavailable', 'The settings are changing; try again', 1);
+  }
+
+  private candidates(call: Call, key: ApiKey): readonly Candidate[] {
+    const candidates = candidatesFor(call, key, this.accounts.all(), (kind) => this.registry.get(kind));
+    if (candidates.length > 0) return candidates;
+    throw new RelayError('model-unknown', `model: ${call.model} is not known, or this key may not use it`);
+  }
+
+  private async ask(exchange: Exchange, call: Call, key: ApiKey, candidates: readonly Candidate[]) {
+    try {
+      return await this.scheduler.admit({
+        requestId: exchange.requestId,
+        keyId: key.id,
+        keyVersion: key.version,
+        lane: call.lane,
+        door: exchange.door,
+        model: call.model,
+        candidates,
+        kindOf: (id) => this.accounts.get(id)?.kind ?? '',
+      });
+    } catch (error) {
+      if (!(error instanceof AdmissionUnavailable)) throw error;
+      throw new RelayError('admission-unavailable', 'The relay cannot admit requests just now; try again', 2);
+    }
+  }
+
+  /** The key as it is now, after all settings were read again. */
+  private async reread(exchange: Exchange, key: ApiKey): Promise<ApiKey> {
+    await this.watch.refresh();
+    const fresh = await this.keys.byId(key.id);
+    if (fresh === undefined) throw new RelayError('key-missing', 'The API key is missing or not valid');
+    if (!fresh.scopes.includes(exchange.door)) {
+      throw new RelayError('door-closed', `This key may not use the ${exchange.door} API`);
+    }
+    return fresh;
+  }
+
+  private tryOf(call: Call, lease: Lease): Try {
+    const account = this.accounts.get(lease.accountId);
+    const upstream = account === undefined ? undefined : this.registry.get(account.kind);
+    const model = account && upstream && upstreamModel(account, upstream, call.model);
+    if (account === undefined || upstream === undefined || model === undefined) {
+      // Admission compared versions, so the account cannot have vanished between the choice and here.
+      throw new Error(`Account ${lease.accountId} was chosen but is not known`);
+    }
+    return { call, lease, account, upstream, model };
+  }
+}

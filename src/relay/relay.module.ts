@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common';
+import { AccountsModule } from '../accounts/accounts.module.ts';
+import { KeysModule } from '../keys/keys.module.ts';
+import { SchedulerModule } from '../scheduler/scheduler.module.ts';
+import { UsageModule } from '../usage/usage.module.ts';
+import { Attempt } from './attempt.ts';
+import { Journal } from './journal.ts';
+import { ModelCatalog } from './model-catalog.ts';
+import { OpenRuns } from './open-runs.ts';
+import { Pipeline } from './pipeline.ts';
+import { RequestBodies } from './request-body.ts';
+import { Responder } from './responder.ts';
+import { UpstreamCall } from './upstream-call.ts';
+
+@Module({
+  imports: [AccountsModule, KeysModule, SchedulerModule, UsageModule],
+  providers: [Attempt, Journal, ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder, UpstreamCall],
+  exports: [ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder],
+})
+export class RelayModule {}

@@ -1,0 +1,209 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { ServerResponse } from 'node:http';
+import type { Observable } from 'rxjs';
+import { ENV } from '../config/config.module.ts';
+import type { Env } from '../config/env.ts';
+import type { DialectError } from '../dialects/dialect.ts';
+import { RelayError } from '../errors/relay-error.ts';
+import type { Exchange } from './exchange.ts';
+import type { RelayEvent, RelayHead } from './relay-event.ts';
+
+/** Unnamed event: a comment and a blank line; every SSE parser drops it. */
+const KEEP_ALIVE = ': keep-alive\n\n';
+
+/** The headers that stand on every answer of a relay route. */
+export function relayHeaders(
+  about: Pick<Exchange, 'requestId' | 'clientRequestId' | 'attempts' | 'edits'>,
+): Record<string, string> {
+  return {
+    'x-relay-request-id': about.requestId,
+    ...(about.clientRequestId === undefined ? {} : { 'x-relay-client-request-id': about.clientRequestId }),
+    'x-relay-edits': about.edits.length === 0 ? 'none' : about.edits.join(','),
+    'x-relay-attempts': String(about.attempts),
+  };
+}
+
+/**
+ * The only writer of relay answers, and the only subscriber.
+ *
+ * States of an answer: waiting (nothing written; a failure still has its true status) → streaming (head written)
+ * → ended | cut. While the socket is full the flow is paused; a client that takes nothing for the write limit is cut.
+ */
+@Injectable()
+export class Responder {
+  constructor(@Inject(ENV) private readonly env: Env) {}
+
+  /** Resolves when the answer is written or the client is gone; the run itself may still be settling. */
+  send(exchange: Exchange, events: Observable<RelayEvent>): Promise<void> {
+    return new Promise((resolve) => {
+      const answer = new Answer(exchange, this.env, resolve);
+      answer.subscribe(events);
+    });
+  }
+}
+
+/** Writes a document of the relay's own (a model list) in the door's shape. */
+export function document(exchange: Exchange, body: object): void {
+  const bytes = Buffer.from(JSON.stringify(body));
+  exchange.response.writeHead(200, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': bytes.length,
+    ...relayHeaders(exchange),
+  });
+  exchange.response.end(bytes);
+}
+
+/** Writes the relay's own refusal in the client's dialect. */
+export function refuse(
+  response: ServerResponse,
+  write: (error: DialectError) => string,
+  about: Pick<Exchange, 'requestId' | 'clientRequestId' | 'attempts' | 'edits'>,
+  error: RelayError,
+): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const body = Buffer.from(write(dialectError(error, about.requestId)));
+  const retry: Record<string, string> =
+    error.retry === undefined
+      ? {}
+      : error.retry === 'never'
+        ? { 'x-should-retry': 'false' }
+        : { 'retry-after': String(error.retry) };
+  response.writeHead(error.status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': body.length,
+    ...relayHeaders(about),
+    ...retry,
+    ...(error.code === 'body-slow' ? { connection: 'close' } : {}),
+  });
+  response.end(body);
+}
+
+export function dialectError(error: RelayError, requestId: string): DialectError {
+  return { kind: error.kind, status: error.status, message: error.message, requestId };
+}
+
+class Answer {
+  private head: RelayHead | undefined;
+  private empty = true;
+  private ended = false;
+  private stall: NodeJS.Timeout | undefined;
+  private keepAlive: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly env: Env,
+    private readonly done: () => void,
+  ) {}
+
+  subscribe(events: Observable<RelayEvent>): void {
+    const { response, flow } = this.exchange;
+    const subscription = events.subscribe({
+      next: (event) => this.guarded(event),
+      error: (error: unknown) => this.fail(error),
+    });
+    response.on('drain', () => {
+      clearTimeout(this.stall);
+      this.stall = undefined;
+      flow.resume();
+    });
+    response.on('close', () => {
+      clearTimeout(this.stall);
+      clearTimeout(this.keepAlive);
+      if (!this.ended) subscription.unsubscribe();
+      this.done();
+    });
+    if (response.destroyed) {
+      subscription.unsubscribe();
+      this.done();
+    }
+  }
+
+  /** RxJS turns what an observer throws into an uncaught exception of the process; here it ends one answer. */
+  private guarded(event: RelayEvent): void {
+    try {
+      this.take(event);
+    } catch (error) {
+      this.fail(error);
+      this.exchange.flow.leave('client-left');
+    }
+  }
+
+  private take(event: RelayEvent): void {
+    const { response } = this.exchange;
+    switch (event.type) {
+      case 'head':
+        this.head = event;
+        response.writeHead(event.status, this.headersOf(event));
+        response.flushHeaders();
+        if (event.framing === 'sse') this.armKeepAlive();
+        return;
+      case 'data':
+        this.empty = false;
+        this.keepAlive?.refresh();
+        this.write(event.bytes);
+        return;
+      case 'end':
+        this.finish(event.failure);
+        return;
+    }
+  }
+
+  private headersOf(head: RelayHead): Record<string, string> {
+    const streaming = head.framing !== 'json';
+    return {
+      ...head.headers,
+      ...relayHeaders(this.exchange),
+      ...(streaming ? { 'cache-control': 'no-store', 'x-accel-buffering': 'no' } : {}),
+    };
+  }
+
+  private write(bytes: Uint8Array | string): void {
+    const { response, flow } = this.exchange;
+    if (response.write(bytes) || response.destroyed) return;
+    flow.pause();
+    this.stall ??= setTimeout(() => {
+      flow.leave('write-stall');
+      response.destroy();
+    }, this.env.clocks.writeStallMs);
+  }
+
+  private armKeepAlive(): void {
+    this.keepAlive = setTimeout(() => {
+      // A full socket needs no keep-alive, and inside a frame one would break it.
+      if (this.stall === undefined && this.head?.reader.atBoundary === true) this.write(KEEP_ALIVE);
+      this.armKeepAlive();
+    }, this.env.clocks.keepAliveMs);
+  }
+
+  /** After the head: tell the failure where the client can read it, else break off so that no torso looks whole. */
+  private finish(failure: RelayError | undefined): void {
+    const { response, dialect, requestId } = this.exchange;
+    const framing = this.head?.framing ?? 'json';
+    this.ended = true;
+    clearTimeout(this.keepAlive);
+    if (failure === undefined) {
+      response.end();
+    } else if (framing !== 'json' && this.head?.reader.atBoundary === true) {
+      response.end(dialect.errorFrame(dialectError(failure, requestId), framing, this.empty));
+    } else {
+      response.destroy();
+    }
+    if (!response.writableFinished) this.guardLastBytes();
+  }
+
+  /** The run is over, but the last bytes may wait for a client that takes nothing. */
+  private guardLastBytes(): void {
+    const { response } = this.exchange;
+    clearTimeout(this.stall);
+    this.stall = setTimeout(() => response.destroy(), this.env.clocks.writeStallMs);
+  }
+
+  private fail(error: unknown): void {
+    const known = error instanceof RelayError ? error : new RelayError('internal', 'The relay failed');
+    this.ended = true;
+    refuse(this.exchange.response, (told) => this.exchange.dialect.errorBody(told), this.exchange, known);
+  }
+}

@@ -1,0 +1,13 @@
+import type { Call } from '../dialects/dialect.ts';
+import type { Lease } from '../scheduler/admission.ts';
+import type { Account } from '../upstream/account.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** One try of a call: the account that the lease names, under the name it knows the model by. */
+export interface Try {
+  readonly call: Call;
+  readonly lease: Lease;
+  readonly account: Account;
+  readonly upstream: Upstream;
+  readonly model: string;
+}

@@ -1,0 +1,112 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CredentialRefused, CredentialStore } from '../accounts/credential-store.ts';
+import { ENV } from '../config/config.module.ts';
+import type { Env } from '../config/env.ts';
+import { withModel } from '../dialects/model-edit.ts';
+import { RelayError } from '../errors/relay-error.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import type { Credentials } from '../upstream/account.ts';
+import { UpstreamClient } from '../upstream/upstream-client.ts';
+import type { UpstreamRequest, Verdict } from '../upstream/upstream.ts';
+import { AnswerBody } from './answer-body.ts';
+import type { Exchange } from './exchange.ts';
+import type { Try } from './try.ts';
+
+/** As much of an error body as is read to judge it. */
+const JUDGED_BYTES = 64 * 1024;
+
+/** An answer of the account that was asked; `verdict` undefined = a success. */
+export interface SignedAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: AnswerBody;
+  readonly verdict: Verdict | undefined;
+}
+
+/** Shapes, signs and sends one attempt. A refused credential is renewed once and the request replayed once. */
+@Injectable()
+export class UpstreamCall {
+  constructor(
+    private readonly client: UpstreamClient,
+    private readonly credentials: CredentialStore,
+    private readonly scheduler: Scheduler,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
+
+  async send(exchange: Exchange, one: Try, signal: AbortSignal): Promise<SignedAnswer> {
+    signal.throwIfAborted();
+    const request = this.shape(exchange, one);
+    const credentials = await this.held(one, () => this.credentials.current(one.account), undefined);
+    const first = await this.ask(one, request, credentials, signal);
+    if (first.verdict?.at !== 'credential') return first;
+
+    first.body.destroy();
+    const renewed = await this.held(
+      one,
+      () => this.credentials.renew(one.account, credentials.version),
+      credentials,
+    );
+    const second = await this.ask(one, request, renewed, signal);
+    if (second.verdict?.at === 'credential') await this.park(one, renewed, second.verdict.reason);
+    return second;
+  }
+
+  private shape(exchange: Exchange, { call, account, upstream, model }: Try): UpstreamRequest {
+    const mapped = model !== call.model;
+    if (mapped && !exchange.edits.includes('model')) exchange.edits.push('model');
+    return {
+      method: 'POST',
+      url: upstream.address(call, account, model),
+      headers: { ...call.headers, 'content-type': 'application/json' },
+      body: mapped && call.modelSpans.length > 0 ? Buffer.concat(withModel(call, model)) : call.body,
+    };
+  }
+
+  private async ask(
+    { call, upstream }: Try,
+    request: UpstreamRequest,
+    credentials: Credentials,
+    signal: AbortSignal,
+  ): Promise<SignedAnswer> {
+    const { clocks } = this.env;
+    const headersMs = call.framing === 'json' ? clocks.jsonHeadersMs : clocks.headersMs;
+    const signed = { ...request, headers: upstream.sign(request, credentials) };
+    const { status, headers, body: stream } = await this.client.send(signed, { signal, headersMs });
+    const body = new AnswerBody(stream, clocks.idleMs);
+    if (status >= 200 && status < 300) return { status, headers, body, verdict: undefined };
+    const { bytes } = await body.peek(JUDGED_BYTES);
+    return { status, headers, body, verdict: upstream.judge({ status, headers, body: bytes }) };
+  }
+
+  /** Credentials, or the end of the attempt: a credential that cannot be renewed parks its account. */
+  private async held(
+    one: Try,
+    take: () => Promise<Credentials>,
+    refused: Credentials | undefined,
+  ): Promise<Credentials> {
+    try {
+      return await take();
+    } catch (error) {
+      if (!(error instanceof CredentialRefused)) {
+        throw new RelayError('account-fault', "The account's credential could not be renewed; try again", 5);
+      }
+      await this.park(one, refused ?? { version: one.account.credentialsVersion }, 'credential-refused');
+      throw new RelayError('account-fault', 'The account that serves this model needs attention', 'never');
+    }
+  }
+
+  private async park(
+    { account }: Try,
+    credentials: Pick<Credentials, 'version'>,
+    evidence: string,
+  ): Promise<void> {
+    await this.scheduler.park({
+      accountId: account.id,
+      modelFamily: null,
+      reason: 'credential-refused',
+      evidence,
+      until: 'infinity',
+      credentialsVersion: credentials.version,
+    });
+  }
+}

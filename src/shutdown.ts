@@ -1,0 +1,73 @@
+import type { RequestHandler } from 'express';
+import type { Server } from 'node:http';
+import type { Readiness } from './health/readiness.ts';
+import type { OpenRuns } from './relay/open-runs.ts';
+
+/** How long cut runs get to write their error frame and settle. */
+const LAST_WORDS_MS = 5_000;
+/** The same when somebody asked twice. */
+const HURRIED_MS = 1_500;
+
+export interface DrainTimes {
+  readonly acceptMs: number;
+  readonly drainMs: number;
+}
+
+/**
+ * Leaves without cutting what need not be cut.
+ *
+ * States: serving → draining (not ready; connections are still accepted, each told to close, while balancers notice)
+ * → closed (no new connection; open answers run on) → cut (after the drain limit: error frame, partial usage) → done.
+ * `hurry` goes straight to cut.
+ */
+export class Shutdown {
+  private draining = false;
+  private hurried = false;
+  private wake: (() => void) | undefined;
+
+  constructor(
+    private readonly readiness: Readiness,
+    private readonly runs: OpenRuns,
+    private readonly times: DrainTimes,
+  ) {}
+
+  /** Tells kept-alive clients to come back on another connection, so that none sends into a closing socket. */
+  readonly middleware: RequestHandler = (_request, response, next) => {
+    if (this.draining) response.setHeader('connection', 'close');
+    next();
+  };
+
+  async run(server: Server): Promise<void> {
+    this.draining = true;
+    this.readiness.draining = true;
+    await this.wait(this.times.acceptMs);
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    await Promise.race([this.runs.ended(this.times.drainMs), this.askedTwice()]);
+    this.runs.leaveAll('draining');
+    await this.runs.ended(this.hurried ? HURRIED_MS : LAST_WORDS_MS);
+    server.closeAllConnections();
+    await closed;
+  }
+
+  hurry(): void {
+    this.hurried = true;
+    this.wake?.();
+  }
+
+  private async wait(ms: number): Promise<void> {
+    if (ms === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    const time = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    await Promise.race([time, this.askedTwice()]);
+    clearTimeout(timer);
+  }
+
+  private askedTwice(): Promise<void> {
+    if (this.hurried) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.wake = resolve;
+    });
+  }
+}
