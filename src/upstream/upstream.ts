@@ -6,7 +6,8 @@ export interface UpstreamRequest {
   readonly method: 'GET' | 'POST';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer | undefined;
+  /** In pieces when a model name was spliced in: sent in order under one content-length, never joined. */
+  readonly body: Buffer | readonly Buffer[] | undefined;
 }
 
 /** An answer's head and, when it is an error, up to 64 KiB of its body. */
@@ -51,10 +52,13 @@ export interface Upstream {
   readonly defaultModels: readonly string[];
   /** Says what is wrong with an account's credentials, field by field (`credentials.apiKey`); empty = fine. */
   checkCredentials(values: Readonly<Record<string, unknown>>): readonly FieldProblem[];
+  /** Credential fields that hold a URL the relay will call: each is checked like a `baseUrl` when it is saved. */
+  readonly credentialUrls?: readonly string[];
   /** Where the call goes below the account's base; `model` is the upstream's name, already validated. */
   address(call: Call, account: Account, model: string): URL;
   /** Adds the account's credential to the request's headers (and nothing of the client's). */
   sign(request: UpstreamRequest, credentials: Credentials): Readonly<Record<string, string>>;
+  /** An error told inside a 2xx answer is judged with that status and the frame's JSON as the body. */
   judge(answer: UpstreamAnswer): Verdict;
   /** The request that renews an expiring credential; undefined when these values cannot be renewed. */
   refresh?(credentials: Credentials): CredentialRefresh | undefined;

@@ -1,0 +1,86 @@
+import { lookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { Agent, buildConnector } from 'undici';
+import type { AddressPolicy } from './address-policy.ts';
+import { UpstreamFailure } from './upstream-failure.ts';
+
+export interface DialerOptions {
+  readonly connectMs: number;
+  /** Resolves a name to all its addresses; the system's resolver when absent. */
+  readonly resolve?: LookupFunction;
+  /** Trusted instead of the system's authorities. Verification itself cannot be turned off. */
+  readonly ca?: string;
+}
+
+/** An idle connection is kept so long, unless the upstream's keep-alive header says less. */
+const IDLE_MS = 30_000;
+const MAX_HEADER_BYTES = 64 * 1024;
+
+/**
+ * The only way out to upstreams. A name is resolved once, every address of the answer is checked, and the connection
+ * goes to these very addresses: a name that points inside, now or at the next look, is refused as a whole. There is no
+ * bound on connections for an origin (the places of the accounts bound them), one request at a time on each, and no
+ * silent retry. A connection whose answer was cut is destroyed, so no other request can read its rest.
+ */
+export function createDialer(policy: AddressPolicy, options: DialerOptions): Agent {
+  return new Agent({
+    connect: checkedConnector(policy, options),
+    connections: null,
+    pipelining: 1,
+    keepAliveTimeout: IDLE_MS,
+    keepAliveMaxTimeout: IDLE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    // Silence inside an answer is timed by its reader, who knows whether it is the client that does not read.
+    bodyTimeout: 0,
+  });
+}
+
+function checkedConnector(policy: AddressPolicy, options: DialerOptions): buildConnector.connector {
+  const overTls = connectorFor('https:', policy, options);
+  const plain = connectorFor('http:', policy, options);
+  return (target, callback) => {
+    const { hostname, protocol } = target;
+    // For an address in the URL no lookup happens, so the check stands here.
+    if (isIP(hostname) !== 0 && policy.checkAddress(hostname, hostname, protocol) !== undefined) {
+      queueMicrotask(() => callback(new UpstreamFailure('forbidden-address'), null));
+      return;
+    }
+    (protocol === 'https:' ? overTls : plain)(target, callback);
+  };
+}
+
+function connectorFor(
+  protocol: 'https:' | 'http:',
+  policy: AddressPolicy,
+  { connectMs, resolve = systemLookup, ca }: DialerOptions,
+): buildConnector.connector {
+  const checkedLookup: LookupFunction = (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null) return callback(error, []);
+      const addresses = typeof found === 'string' ? [{ address: found, family: isIP(found) }] : found;
+      const forbidden = addresses.some(
+        ({ address }) => policy.checkAddress(address, hostname, protocol) !== undefined,
+      );
+      if (forbidden || addresses.length === 0) {
+        return callback(new UpstreamFailure(forbidden ? 'forbidden-address' : 'dns'), []);
+      }
+      callback(null, addresses);
+    });
+  };
+  return buildConnector({
+    timeout: connectMs,
+    lookup: checkedLookup,
+    autoSelectFamily: true,
+    // Node gives each address but the last 250 ms, which a far host may need in full.
+    autoSelectFamilyAttemptTimeout: Math.max(250, Math.floor(connectMs / 4)),
+    keepAlive: true,
+    noDelay: true,
+    // Said outright, so that no environment variable of Node's can turn verification off.
+    rejectUnauthorized: true,
+    ...(ca === undefined ? {} : { ca }),
+  });
+}
+
+const systemLookup: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, all: true, order: 'verbatim' }, callback);
+};

@@ -1,0 +1,108 @@
+import type { Readable } from 'node:stream';
+import { HttpService } from '@nestjs/axios';
+import { Injectable } from '@nestjs/common';
+import { firstValueFrom } from 'rxjs';
+import { answerHeaders } from './answer-headers.ts';
+import { OneShotBody } from './request-body.ts';
+import { UpstreamFailure } from './upstream-failure.ts';
+import type { UpstreamRequest } from './upstream.ts';
+
+export interface SendOptions {
+  /** Cancels the request while it is pending and cuts the stream once it is open. */
+  readonly signal: AbortSignal;
+  /** To the answer's head, from when the request was sent. */
+  readonly headersMs: number;
+}
+
+/**
+ * The open answer, whatever its status; redirects are answers too. Whoever holds it reads `body` to its end or
+ * destroys it, which cuts the connection. What breaks the body is told by `UpstreamFailure.of(error)`.
+ */
+export interface UpstreamStream {
+  readonly status: number;
+  /** Lower-case names, one text each; those of the connection and cookies are gone. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readable;
+}
+
+/** Header names that are decided here, by the connection or by the body, and never by a caller. */
+const OWN = new Set([
+  'accept-encoding',
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Sends one request and gives the answer as an open stream, byte for byte. Retries nothing, follows nothing. */
+@Injectable()
+export class UpstreamClient {
+  constructor(private readonly http: HttpService) {}
+
+  /** @throws UpstreamFailure when no answer's head came */
+  async send(request: UpstreamRequest, options: SendOptions): Promise<UpstreamStream> {
+    const { signal, headersMs } = options;
+    if (signal.aborted) throw new UpstreamFailure('aborted');
+    const body = request.body === undefined ? undefined : new OneShotBody(request.body);
+    const pending = firstValueFrom(
+      this.http.request<Readable>({
+        method: request.method,
+        url: request.url.href,
+        headers: headersOf(request, body),
+        data: body,
+        responseType: 'stream',
+        timeout: headersMs,
+        signal,
+      }),
+    );
+    try {
+      const { status, headers, data } = await orAborted(pending, signal);
+      // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
+      data.on('error', () => undefined);
+      return { status, headers: answerHeaders(headers as Record<string, string | string[]>), body: data };
+    } catch (error) {
+      throw UpstreamFailure.of(error, signal);
+    }
+  }
+}
+
+function headersOf(request: UpstreamRequest, body: OneShotBody | undefined): Record<string, string | false> {
+  // `false` keeps axios from adding a form's content-type where the request has none.
+  const headers: Record<string, string | false> = { 'content-type': false };
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (!OWN.has(name)) headers[name] = value;
+  }
+  // Bytes pass as they come, so they must come readable: the meter reads them, and a bomb cannot unfold.
+  headers['accept-encoding'] = 'identity';
+  if (body !== undefined) headers['content-length'] = String(body.byteLength);
+  return headers;
+}
+
+/**
+ * Rejects as soon as the signal fires. undici by itself notices only once the connection stands, up to the connect
+ * clock later; it then cancels by the same signal before a byte is sent.
+ */
+async function orAborted<T extends { readonly data: Readable }>(
+  pending: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(new UpstreamFailure('aborted'));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  // The answer that comes too late is nobody's.
+  pending.catch(() => undefined);
+  try {
+    return await Promise.race([pending, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
