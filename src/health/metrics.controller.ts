@@ -1,0 +1,35 @@
+import { Controller, Get, Res, UseGuards } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiNotFoundResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProduces,
+  ApiTags,
+  ApiUnauthorizedResponse,
+} from '@nestjs/swagger';
+import type { ServerResponse } from 'node:http';
+import { Policy } from '../access/route-policy.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { MetricsGuard } from './metrics.guard.ts';
+
+@ApiTags('health')
+@Controller()
+export class MetricsController {
+  constructor(private readonly metrics: Metrics) {}
+
+  @Get('metrics')
+  @Policy('metrics')
+  @UseGuards(MetricsGuard)
+  @ApiBearerAuth('metrics')
+  @ApiOperation({ operationId: 'getMetrics', summary: 'Prometheus metrics of this process' })
+  @ApiProduces('text/plain')
+  @ApiOkResponse({ description: 'Prometheus text format 0.0.4', schema: { type: 'string' } })
+  @ApiUnauthorizedResponse({ description: 'The metrics token is missing or wrong' })
+  @ApiNotFoundResponse({ description: 'No metrics token is configured' })
+  async read(@Res() response: ServerResponse): Promise<void> {
+    const text = await this.metrics.registry.metrics();
+    response.setHeader('content-type', this.metrics.registry.contentType);
+    response.end(text);
+  }
+}

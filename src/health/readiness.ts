@@ -1,0 +1,51 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { LOGGER } from '../telemetry/logger.ts';
+
+/** True: able to serve. False, or a short reason: not. Must be cheap and must not throw. */
+export type ReadinessCheck = () => boolean | string;
+
+export type ReadinessState = 'ready' | 'draining' | 'unavailable';
+
+/**
+ * Whether a load balancer should send calls here. States: `ready` while every check says so; `unavailable` while one
+ * does not (back by itself); `draining` from the first SIGTERM to the end, whatever the checks say.
+ */
+@Injectable()
+export class Readiness {
+  private leaving = false;
+  private readonly checks = new Map<string, ReadinessCheck>();
+  private told = '';
+
+  constructor(@Inject(LOGGER) private readonly log: Logger) {}
+
+  get draining(): boolean {
+    return this.leaving;
+  }
+
+  /** Called by shutdown, once and for good. */
+  startDraining(): void {
+    this.leaving = true;
+  }
+
+  /** For example the scheduler: admission is possible. */
+  addCheck(name: string, check: ReadinessCheck): void {
+    this.checks.set(name, check);
+  }
+
+  /** Reasons go to the log when they change, not to whoever asks. */
+  state(): ReadinessState {
+    if (this.leaving) return 'draining';
+    const failing = [...this.checks]
+      .map(([name, check]) => ({ name, answer: check() }))
+      .filter(({ answer }) => answer !== true)
+      .map(({ name, answer }) => (typeof answer === 'string' ? `${name}: ${answer}` : name));
+    const now = failing.join('; ');
+    if (now !== this.told) {
+      if (now === '') this.log.info('ready again');
+      else this.log.warn({ failing }, 'not ready');
+      this.told = now;
+    }
+    return now === '' ? 'ready' : 'unavailable';
+  }
+}
