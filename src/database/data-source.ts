@@ -1,0 +1,26 @@
+import type { DataSourceOptions } from 'typeorm';
+import { Foundation1763800000000 } from '../../migrations/1763800000000-foundation.ts';
+import { withSessionSettings } from './session-settings.ts';
+
+/** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
+export const MIGRATIONS = [Foundation1763800000000];
+
+/**
+ * TypeORM's options for administration and reports; hot statements use `HotPool`. Entities are added by their own
+ * modules (`TypeOrmModule.forFeature`).
+ */
+export function dataSourceOptions(url: string) {
+  return {
+    type: 'postgres',
+    url: withSessionSettings(url, {
+      application_name: 'llm-relay',
+      statement_timeout: '30s',
+      lock_timeout: '5s',
+      idle_in_transaction_session_timeout: '10s',
+    }),
+    migrations: MIGRATIONS,
+    migrationsTableName: 'migrations',
+    poolSize: 10,
+    extra: { connectionTimeoutMillis: 5_000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 },
+  } satisfies DataSourceOptions;
+}
