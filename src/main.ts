@@ -14,7 +14,7 @@ import { Readiness } from './health/readiness.ts';
 import { serveDocs } from './openapi/docs.ts';
 import { OpenRuns } from './relay/open-runs.ts';
 import { Shutdown } from './shutdown.ts';
-import { LOGGER } from './telemetry/logger.ts';
+import { createLogger, LOGGER } from './telemetry/logger.ts';
 import { NestLogger } from './telemetry/nest-logger.ts';
 
 /** Admin bodies are small; relay bodies are read by the dialects, not by a parser. */
@@ -47,7 +47,7 @@ export async function startRelay(env: Env): Promise<Relay> {
     new ExpressAdapter(http),
     {
       bodyParser: false,
-      logger: new NestLogger(env.logLevel),
+      logger: new NestLogger(createLogger(env.logLevel)),
       abortOnError: false,
     },
   );

@@ -39,7 +39,7 @@ export class Shutdown {
 
   async run(server: Server): Promise<void> {
     this.draining = true;
-    this.readiness.draining = true;
+    this.readiness.startDraining();
     await this.wait(this.times.acceptMs);
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await Promise.race([this.runs.ended(this.times.drainMs), this.askedTwice()]);

@@ -15,7 +15,7 @@ export class AttemptRecord {
   reason: string | null = null;
   reader: AnswerReader | undefined;
   upstreamRequestId: string | null = null;
-  private readonly startedAt = performance.now();
+  readonly startedAt = performance.now();
   private firstByteAt: number | undefined;
 
   constructor(
@@ -28,11 +28,6 @@ export class AttemptRecord {
 
   firstByte(): void {
     this.firstByteAt ??= performance.now();
-  }
-
-  /** Milliseconds from the request's head to the sending of this attempt: the relay's own share. */
-  get overheadMs(): number {
-    return this.startedAt - this.exchange.receivedAt;
   }
 
   /**

@@ -1,11 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Logger } from 'pino';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 import { type Call, type Dialect } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
-import { LOGGER } from '../telemetry/logger.ts';
 import type { Verdict } from '../upstream/upstream.ts';
 import { PriceBook } from '../usage/price-book.ts';
 import type { AnswerBody } from './answer-body.ts';
@@ -41,7 +39,6 @@ export class Attempt {
     private readonly prices: PriceBook,
     private readonly journal: Journal,
     @Inject(ENV) private readonly env: Env,
-    @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
   async *run(exchange: Exchange, one: Try): AsyncGenerator<RelayEvent, Miss | undefined> {
@@ -51,11 +48,12 @@ export class Attempt {
     const progress = { headSent: false };
     let body: AnswerBody | undefined;
     try {
+      this.journal.attemptBegun(exchange, one);
       const answer = await this.upstreamCall.send(exchange, one, cut.signal);
       body = answer.body;
       record.status = answer.status;
       record.upstreamRequestId = answer.headers['request-id'] ?? answer.headers['x-request-id'] ?? null;
-      this.journal.upstreamHead(one, record);
+      this.journal.upstreamHead(one, record.startedAt);
       if (answer.verdict === undefined) {
         yield* this.success(exchange, one, answer, record, progress);
         return undefined;
@@ -65,9 +63,7 @@ export class Attempt {
       const ending = endingOf(thrown, cut.signal, progress.headSent);
       record.outcome = record.reader?.complete === true && progress.headSent ? 'completed' : ending.outcome;
       record.reason = record.outcome === 'completed' ? null : ending.reason;
-      if (ending.reason === 'internal') {
-        this.log.error({ requestId: exchange.requestId, err: thrown }, 'an attempt failed in our own code');
-      }
+      if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
       if (!progress.headSent) return { error: ending.error, elsewhere: ending.outcome === 'failed' };
       const whole = record.outcome === 'completed';
       yield {
@@ -81,7 +77,7 @@ export class Attempt {
       cut.release();
       body?.destroy();
       const settlement = record.settlement(this.prices);
-      this.journal.attemptEnded(exchange, settlement, record);
+      this.journal.attemptEnded(settlement);
       await this.scheduler.settle(settlement);
     }
   }

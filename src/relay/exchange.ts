@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import { contextOf } from '../access/request-context.ts';
-import type { Dialect } from '../dialects/dialect.ts';
+import type { Dialect, Lane } from '../dialects/dialect.ts';
 import type { Caller } from '../keys/caller.ts';
 import { Flow } from './flow.ts';
 
@@ -17,6 +17,8 @@ export class Exchange {
   /** `performance.now()` when the request's head was read. */
   readonly receivedAt: number;
   readonly flow = new Flow();
+  /** Known once the call was read. */
+  lane: Lane = 'generate';
   /** Attempts begun so far. */
   attempts = 0;
   /** The permitted edits made so far, by the names of the contract. */

@@ -3,11 +3,10 @@ import type { Logger } from 'pino';
 import type { Settlement } from '../scheduler/settlement.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import type { AttemptRecord } from './attempt-record.ts';
 import type { Exchange } from './exchange.ts';
 import type { Try } from './try.ts';
 
-/** Tells logs and metrics what happened: one line for each attempt. Never a body, a query string or a secret. */
+/** Tells logs and metrics what happened to a call. Never a body, a query string or a secret. */
 @Injectable()
 export class Journal {
   constructor(
@@ -15,24 +14,61 @@ export class Journal {
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
-  upstreamHead(_one: Try, _record: AttemptRecord): void {}
+  attemptBegun(exchange: Exchange, { call }: Try): void {
+    this.metrics.placeTaken(call.lane);
+    this.metrics.ownOverhead(exchange.door, performance.now() - exchange.receivedAt);
+  }
 
-  attemptEnded(exchange: Exchange, settlement: Settlement, _record: AttemptRecord): void {
+  upstreamHead({ account }: Try, sentAt: number): void {
+    this.metrics.upstreamHead(account.kind, performance.now() - sentAt);
+  }
+
+  /** One line for each attempt: with one attempt a call, the request's line. */
+  attemptEnded(settlement: Settlement): void {
+    this.metrics.placeGiven(settlement.lane);
+    this.metrics.attemptEnded(settlement);
     this.log.info(
       {
         requestId: settlement.requestId,
+        clientRequestId: settlement.clientRequestId ?? undefined,
         attempt: settlement.attempt,
         key: settlement.keyId,
         account: settlement.accountId,
-        door: exchange.door,
+        door: settlement.door,
         kind: settlement.kind,
         model: settlement.model,
         outcome: settlement.outcome,
         status: settlement.status,
-        reason: settlement.reason,
+        reason: settlement.reason ?? undefined,
+        firstByteMs: settlement.firstByteMs ?? undefined,
         durationMs: settlement.durationMs,
       },
-      'attempt',
+      'attempt ended',
     );
+  }
+
+  /** The client has its whole answer, or what there was of it. */
+  callEnded(
+    exchange: Exchange,
+    outcome: string,
+    status: number | null,
+    firstByteAt: number | undefined,
+  ): void {
+    this.metrics.callEnded({
+      door: exchange.door,
+      lane: exchange.lane,
+      outcome,
+      status,
+      firstByteMs: firstByteAt === undefined ? null : firstByteAt - exchange.receivedAt,
+      durationMs: performance.now() - exchange.receivedAt,
+    });
+  }
+
+  refused(exchange: Exchange, code: Parameters<Metrics['refused']>[0]): void {
+    this.metrics.refused(code, exchange.door);
+  }
+
+  internal(exchange: Exchange, error: unknown): void {
+    this.log.error({ requestId: exchange.requestId, err: error }, 'a call failed in our own code');
   }
 }

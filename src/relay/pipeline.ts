@@ -38,6 +38,7 @@ export class Pipeline {
 
   /** @param release gives the request body's memory back; called once, when the run is over */
   open(exchange: Exchange, call: Call, release: () => void): Observable<RelayEvent> {
+    exchange.lane = call.lane;
     return relayObservable(
       exchange.flow,
       () => this.run(exchange, call),

@@ -6,6 +6,7 @@ import type { Env } from '../config/env.ts';
 import type { DialectError } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { Exchange } from './exchange.ts';
+import { Journal } from './journal.ts';
 import type { RelayEvent, RelayHead } from './relay-event.ts';
 
 /** Unnamed event: a comment and a blank line; every SSE parser drops it. */
@@ -31,12 +32,15 @@ export function relayHeaders(
  */
 @Injectable()
 export class Responder {
-  constructor(@Inject(ENV) private readonly env: Env) {}
+  constructor(
+    private readonly journal: Journal,
+    @Inject(ENV) private readonly env: Env,
+  ) {}
 
   /** Resolves when the answer is written or the client is gone; the run itself may still be settling. */
   send(exchange: Exchange, events: Observable<RelayEvent>): Promise<void> {
     return new Promise((resolve) => {
-      const answer = new Answer(exchange, this.env, resolve);
+      const answer = new Answer(exchange, this.journal, this.env, resolve);
       answer.subscribe(events);
     });
   }
@@ -87,13 +91,15 @@ export function dialectError(error: RelayError, requestId: string): DialectError
 
 class Answer {
   private head: RelayHead | undefined;
-  private empty = true;
+  private firstByteAt: number | undefined;
+  private outcome: string = 'client-left';
   private ended = false;
   private stall: NodeJS.Timeout | undefined;
   private keepAlive: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly exchange: Exchange,
+    private readonly journal: Journal,
     private readonly env: Env,
     private readonly done: () => void,
   ) {}
@@ -113,6 +119,8 @@ class Answer {
       clearTimeout(this.stall);
       clearTimeout(this.keepAlive);
       if (!this.ended) subscription.unsubscribe();
+      const status = response.headersSent ? response.statusCode : null;
+      this.journal.callEnded(this.exchange, this.outcome, status, this.firstByteAt);
       this.done();
     });
     if (response.destroyed) {
@@ -141,11 +149,12 @@ class Answer {
         if (event.framing === 'sse') this.armKeepAlive();
         return;
       case 'data':
-        this.empty = false;
+        this.firstByteAt ??= performance.now();
         this.keepAlive?.refresh();
         this.write(event.bytes);
         return;
       case 'end':
+        this.outcome = event.outcome;
         this.finish(event.failure);
         return;
     }
@@ -187,7 +196,9 @@ class Answer {
     if (failure === undefined) {
       response.end();
     } else if (framing !== 'json' && this.head?.reader.atBoundary === true) {
-      response.end(dialect.errorFrame(dialectError(failure, requestId), framing, this.empty));
+      response.end(
+        dialect.errorFrame(dialectError(failure, requestId), framing, this.firstByteAt === undefined),
+      );
     } else {
       response.destroy();
     }
@@ -203,7 +214,10 @@ class Answer {
 
   private fail(error: unknown): void {
     const known = error instanceof RelayError ? error : new RelayError('internal', 'The relay failed');
+    if (known !== error) this.journal.internal(this.exchange, error);
+    this.journal.refused(this.exchange, known.code);
     this.ended = true;
+    this.outcome = 'refused';
     refuse(this.exchange.response, (told) => this.exchange.dialect.errorBody(told), this.exchange, known);
   }
 }

@@ -1,0 +1,42 @@
+import { PassThrough } from 'node:stream';
+import { AnswerBody, AnswerStalled } from './answer-body.ts';
+
+describe('an upstream body', () => {
+  it('gives every byte after a peek, in order', async () => {
+    const stream = new PassThrough();
+    const body = new AnswerBody(stream, 5_000);
+    stream.write('abc');
+    const peeked = await body.peek(2);
+    expect([peeked.bytes.toString(), peeked.whole]).toEqual(['abc', false]);
+    stream.end('def');
+    const rest: string[] = [];
+    for (let chunk = await body.next(); chunk !== undefined; chunk = await body.next())
+      rest.push(chunk.toString());
+    expect(rest.join('')).toBe('abcdef');
+  });
+
+  it('knows a whole body, and an empty one', async () => {
+    const stream = new PassThrough();
+    stream.end();
+    expect(await new AnswerBody(stream, 5_000).peek(10)).toEqual({ bytes: Buffer.alloc(0), whole: true });
+  });
+
+  it('tells silence without losing the chunk that comes later', async () => {
+    const stream = new PassThrough();
+    const body = new AnswerBody(stream, 5_000);
+    expect(await body.arrives(5)).toBe(false);
+    stream.write('late');
+    expect(await body.arrives(5_000)).toBe(true);
+    expect((await body.next())?.toString()).toBe('late');
+  });
+
+  it('breaks when the upstream is silent for longer than the clock, but not while nobody reads', async () => {
+    const stream = new PassThrough();
+    const body = new AnswerBody(stream, 50);
+    stream.write('a');
+    await body.next();
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(stream.destroyed).toBe(false);
+    await expect(body.next()).rejects.toBeInstanceOf(AnswerStalled);
+  });
+});

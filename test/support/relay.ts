@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { type Env, readEnv } from '../../src/config/env.ts';
+import { type Relay, startRelay } from '../../src/main.ts';
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
+import { createDatabase } from './database.ts';
+import { query } from './query.ts';
+import { expectQuiet } from './quiet.ts';
+
+export const ADMIN_TOKEN = `ra_${randomBytes(32).toString('base64url')}`;
+const ENCRYPTION_KEY = `k1:${randomBytes(32).toString('base64')}`;
+
+export type Variables = Readonly<Record<string, string>>;
+
+/** Settings of a relay under test: real clocks are too long for tests, and upstreams are on loopback. */
+export function testEnv(databaseUrl: string, more: Variables = {}): Env {
+  return readEnv({
+    DATABASE_URL: databaseUrl,
+    PORT: '0',
+    RELAY_ADMIN_TOKEN: ADMIN_TOKEN,
+    RELAY_ENCRYPTION_KEYS: ENCRYPTION_KEY,
+    RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
+    RELAY_LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
+    RELAY_DRAIN_ACCEPT_SECONDS: '0',
+    RELAY_DRAIN_SECONDS: '5',
+    ...more,
+  });
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads whatever the API answered
+  readonly body: any;
+}
+
+/** Calls the administrators' API of a relay. */
+export async function admin(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  token = ADMIN_TOKEN,
+): Promise<AdminAnswer> {
+  const response = await fetch(`${url}/admin/v1${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: isJson && text !== '' ? JSON.parse(text) : text,
+  };
+}
+
+/** One relay (or several replicas on one database) beside one simulator, with an account of each kind and a key. */
+export class Rehearsal {
+  private readonly relays: Relay[] = [];
+
+  private constructor(
+    readonly simulator: Simulator,
+    readonly databaseUrl: string,
+    private readonly dropDatabase: () => Promise<void>,
+    private readonly variables: Variables,
+  ) {}
+
+  /** Boots everything; `variables` are environment variables of the relay. */
+  static async start(variables: Variables = {}): Promise<Rehearsal> {
+    const [simulator, database] = await Promise.all([startSimulator(), createDatabase()]);
+    const rehearsal = new Rehearsal(simulator, database.url, () => database.drop(), variables);
+    await rehearsal.addReplica();
+    return rehearsal;
+  }
+
+  get url(): string {
+    return this.replica(0).url;
+  }
+
+  replica(index: number): Relay {
+    const relay = this.relays[index];
+    if (relay === undefined) throw new Error(`There is no replica ${index}`);
+    return relay;
+  }
+
+  async addReplica(variables: Variables = {}): Promise<Relay> {
+    const relay = await startRelay(testEnv(this.databaseUrl, { ...this.variables, ...variables }));
+    this.relays.push(relay);
+    return relay;
+  }
+
+  async create(resource: string, body: object): Promise<AdminAnswer['body']> {
+    const answer = await admin(this.url, 'POST', `/${resource}`, body);
+    if (answer.status !== 201)
+      throw new Error(`POST ${resource}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  claudeAccount(more: object = {}): Promise<AdminAnswer['body']> {
+    const name = `claude-${randomBytes(4).toString('hex')}`;
+    const credentials = { apiKey: `sk-ant-sim-${name}` };
+    return this.create('accounts', {
+      name,
+      kind: 'claude',
+      baseUrl: this.simulator.url,
+      credentials,
+      ...more,
+    });
+  }
+
+  geminiAccount(more: object = {}): Promise<AdminAnswer['body']> {
+    const name = `gemini-${randomBytes(4).toString('hex')}`;
+    const credentials = { apiKey: `gemini-sim-${name}` };
+    return this.create('accounts', {
+      name,
+      kind: 'gemini',
+      baseUrl: this.simulator.url,
+      credentials,
+      ...more,
+    });
+  }
+
+  /** A key for every door and model; answers the whole object, `key` included. */
+  key(more: object = {}): Promise<AdminAnswer['body']> {
+    return this.create('keys', {
+      name: 'tests',
+      scopes: ['claude', 'gemini', 'openai'],
+      models: ['*'],
+      ...more,
+    });
+  }
+
+  sql<Row = Record<string, unknown>>(text: string, values: unknown[] = []): Promise<Row[]> {
+    return query<Row>(this.databaseUrl, text, values);
+  }
+
+  /** Ledger rows, oldest first, once `count` of them are there. */
+  async ledger(count: number, withinMs = 10_000): Promise<Record<string, unknown>[]> {
+    const until = Date.now() + withinMs;
+    for (;;) {
+      const rows = await this.sql('select * from ledger order by request_id, attempt');
+      if (rows.length >= count || Date.now() > until) return rows;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** No place taken, no open row, no deadlock: true of every test once its calls are over. */
+  async quiet(): Promise<void> {
+    await expectQuiet(this.databaseUrl);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.relays.map((relay) => relay.close()));
+    await this.simulator.close();
+    await this.dropDatabase();
+  }
+}
