@@ -120,8 +120,7 @@ export class Foundation1763800000000 implements MigrationInterface {
         effective_from timestamptz not null,
         price jsonb not null,
         source text not null,
-        created_at timestamptz not null default now(),
-        unique (kind, model, effective_from)
+        created_at timestamptz not null default now()
       );
       create index prices_version on prices (version);
     `);

@@ -1,0 +1,22 @@
+/** The price of any kind of account; a price of the kind itself goes before it. */
+export const ANY_KIND = '*';
+
+/**
+ * A release of a model, in the vendors' ways of writing it: a date (`claude-sonnet-4-5-20250929`), a date after `@`
+ * (Claude on Vertex), the newest (`-latest`), a stable version (`gemini-2.0-flash-001`); see
+ * platform.claude.com/docs/en/about-claude/models/overview and ai.google.dev/gemini-api/docs/models.
+ */
+const RELEASE = /(?:[-@]20\d{6}|@default|-latest|-0\d\d)$/;
+/** A dated preview (`gemini-2.5-flash-lite-preview-06-17`) is a release of the preview, not of the model. */
+const PREVIEW_RELEASE = /-preview-\d\d-(?:\d\d|20\d\d)$/;
+
+/**
+ * The names under which a model's price is looked for, exact first. There are no patterns: a model that nobody has
+ * priced is unpriced, and is not given the price of one whose name begins alike.
+ */
+export function priceNames(model: string): readonly string[] {
+  const bare = PREVIEW_RELEASE.test(model)
+    ? model.replace(PREVIEW_RELEASE, '-preview')
+    : model.replace(RELEASE, '');
+  return bare === model ? [model] : [model, bare];
+}

@@ -1,0 +1,82 @@
+import type { Usage } from '../dialects/dialect.ts';
+
+/** An amount for a million tokens of each class. An absent class has no known price. */
+export interface RatesOf<Amount> {
+  readonly input?: Amount;
+  readonly cacheRead?: Amount;
+  readonly cacheWrite5m?: Amount;
+  readonly cacheWrite1h?: Amount;
+  readonly output?: Amount;
+  /** For the reasoning part of the output; absent = as the rest of the output. */
+  readonly reasoning?: Amount;
+}
+
+/** Rates of a whole request whose input is longer than `above` tokens, cached and written ones counted too. */
+export interface LongContextOf<Amount> extends RatesOf<Amount> {
+  readonly above: number;
+}
+
+/** What one model costs. */
+export interface PriceOf<Amount> extends RatesOf<Amount> {
+  /** Ascending by `above`. Never marginal: a request is priced at one tier as a whole. */
+  readonly longContext?: readonly LongContextOf<Amount>[];
+  /** An amount for a thousand units, by the vendor's counter name (`web_search_requests`). */
+  readonly serverTools?: Readonly<Record<string, Amount>>;
+}
+
+/** Amounts in nano-dollars. */
+export type Price = PriceOf<bigint>;
+
+/**
+ * The cost in nano-dollars of one attempt, rounded once, half up. Null = unpriced: a class with tokens, or a server
+ * tool with units, has no price. Numbers that cannot be counts are taken for none, so that it is never negative.
+ */
+export function costOf(usage: Usage, price: Price): bigint | null {
+  const input = count(usage.inputTokens);
+  const cacheRead = count(usage.cacheReadTokens);
+  const cacheWrite5m = count(usage.cacheWrite5mTokens);
+  const cacheWrite1h = count(usage.cacheWrite1hTokens);
+  const output = count(usage.outputTokens);
+  const reasoning = least(count(usage.reasoningTokens), output);
+
+  const rates = ratesFor(price, input + cacheRead + cacheWrite5m + cacheWrite1h);
+  const parts: (readonly [bigint, bigint | undefined])[] = [
+    [input, rates.input],
+    [cacheRead, rates.cacheRead],
+    [cacheWrite5m, rates.cacheWrite5m],
+    [cacheWrite1h, rates.cacheWrite1h],
+    [output - reasoning, rates.output],
+    [reasoning, rates.reasoning ?? rates.output],
+  ];
+  for (const [tool, units] of Object.entries(usage.serverTools)) {
+    const perThousand = price.serverTools?.[tool];
+    parts.push([count(units), perThousand === undefined ? undefined : perThousand * 1000n]);
+  }
+
+  let millionths = 0n;
+  for (const [tokens, rate] of parts) {
+    if (tokens === 0n) continue;
+    if (rate === undefined) return null;
+    millionths += tokens * rate;
+  }
+  return (millionths + 500_000n) / 1_000_000n;
+}
+
+/** Nothing was used that anybody bills: costs nothing, whatever the price would be. */
+export function isFree(usage: Usage): boolean {
+  return costOf(usage, {}) === 0n;
+}
+
+function ratesFor(price: Price, inputTokens: bigint): RatesOf<bigint> {
+  let rates: RatesOf<bigint> = price;
+  for (const tier of price.longContext ?? []) if (inputTokens > BigInt(tier.above)) rates = tier;
+  return rates;
+}
+
+function count(tokens: number): bigint {
+  return Number.isSafeInteger(tokens) && tokens > 0 ? BigInt(tokens) : 0n;
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
