@@ -13,8 +13,6 @@ const DROPPED = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** What Node will write again as a header value: no control characters, nothing beyond Latin-1. */
-const WRITABLE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** An upstream's answer headers as one text each, without those of the connection and those it names as such. */
 export function answerHeaders(
@@ -28,8 +26,7 @@ export function answerHeaders(
   const kept: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [name, value] of Object.entries(raw)) {
     if (value === undefined || DROPPED.has(name) || named.has(name)) continue;
-    const text = flat(value);
-    if (WRITABLE.test(text)) kept[name] = text;
+    kept[name] = flat(value);
   }
   return kept;
 }

@@ -5,8 +5,8 @@ const asItIs = [(data: unknown): unknown => data];
 
 /**
  * An axios instance that does nothing of its own: undici carries the request, no default header is added, nothing is
- * parsed, redirected, decompressed or sent by a proxy. `timeout` is the time to the answer's head; `data` of the answer
- * is the open stream. A status is never an error here.
+ * parsed, redirected, decompressed or sent by a proxy. `data` of the answer is the open stream, and a status is never
+ * an error.
  */
 export function createAxios(dispatcher: Dispatcher): AxiosInstance {
   const instance = axios.create({
@@ -32,12 +32,11 @@ function undiciAdapter(dispatcher: Dispatcher): AxiosAdapter {
     const answer = await dispatcher.request({
       origin: url.origin,
       path: url.pathname + url.search,
-      method: (config.method ?? 'GET').toUpperCase() as Dispatcher.HttpMethod,
+      method: (config.method ?? 'GET').toUpperCase(),
       headers,
-      body: config.data,
+      // Undici also takes an iterable of buffers, which its types leave out.
+      body: config.data as Dispatcher.DispatchOptions['body'],
       signal: config.signal,
-      headersTimeout: config.timeout,
-      bodyTimeout: 0,
     });
     return {
       status: answer.statusCode,

@@ -30,7 +30,9 @@ export function createDialer(policy: AddressPolicy, options: DialerOptions): Age
     keepAliveTimeout: IDLE_MS,
     keepAliveMaxTimeout: IDLE_MS,
     maxHeaderSize: MAX_HEADER_BYTES,
-    // Silence inside an answer is timed by its reader, who knows whether it is the client that does not read.
+    // The client times the head, to the millisecond; silence inside an answer is timed by its reader, who knows whether
+    // it is the relay's own client that does not read.
+    headersTimeout: 0,
     bodyTimeout: 0,
   });
 }

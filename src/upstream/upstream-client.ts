@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
+import type { AxiosResponse } from 'axios';
 import { firstValueFrom } from 'rxjs';
 import { answerHeaders } from './answer-headers.ts';
 import { OneShotBody } from './request-body.ts';
@@ -10,7 +11,7 @@ import type { UpstreamRequest } from './upstream.ts';
 export interface SendOptions {
   /** Cancels the request while it is pending and cuts the stream once it is open. */
   readonly signal: AbortSignal;
-  /** To the answer's head, from when the request was sent. */
+  /** From now to the answer's head, connecting and sending included. */
   readonly headersMs: number;
 }
 
@@ -50,26 +51,36 @@ export class UpstreamClient {
   async send(request: UpstreamRequest, options: SendOptions): Promise<UpstreamStream> {
     const { signal, headersMs } = options;
     if (signal.aborted) throw new UpstreamFailure('aborted');
+    const cut = new AbortController();
+    const leave = (): void => cut.abort(signal.reason);
+    const stay = (): void => signal.removeEventListener('abort', leave);
+    signal.addEventListener('abort', leave, { once: true });
+    const clock = setTimeout(() => cut.abort(new UpstreamFailure('headers-timeout')), headersMs);
+    try {
+      const { status, headers, data } = await orCut(this.begin(request, cut.signal), cut.signal);
+      // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
+      data.on('error', () => undefined).on('close', stay);
+      return { status, headers: answerHeaders(headers as Record<string, string | string[]>), body: data };
+    } catch (error) {
+      stay();
+      throw UpstreamFailure.of(error, signal);
+    } finally {
+      clearTimeout(clock);
+    }
+  }
+
+  private begin(request: UpstreamRequest, signal: AbortSignal): Promise<AxiosResponse<Readable>> {
     const body = request.body === undefined ? undefined : new OneShotBody(request.body);
-    const pending = firstValueFrom(
+    return firstValueFrom(
       this.http.request<Readable>({
         method: request.method,
         url: request.url.href,
         headers: headersOf(request, body),
         data: body,
         responseType: 'stream',
-        timeout: headersMs,
         signal,
       }),
     );
-    try {
-      const { status, headers, data } = await orAborted(pending, signal);
-      // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
-      data.on('error', () => undefined);
-      return { status, headers: answerHeaders(headers as Record<string, string | string[]>), body: data };
-    } catch (error) {
-      throw UpstreamFailure.of(error, signal);
-    }
   }
 }
 
@@ -89,20 +100,16 @@ function headersOf(request: UpstreamRequest, body: OneShotBody | undefined): Rec
  * Rejects as soon as the signal fires. undici by itself notices only once the connection stands, up to the connect
  * clock later; it then cancels by the same signal before a byte is sent.
  */
-async function orAborted<T extends { readonly data: Readable }>(
-  pending: Promise<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new UpstreamFailure('aborted'));
-    signal.addEventListener('abort', onAbort, { once: true });
+async function orCut<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onCut = (): void => undefined;
+  const cut = new Promise<never>((_, reject) => {
+    onCut = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onCut, { once: true });
   });
-  // The answer that comes too late is nobody's.
   pending.catch(() => undefined);
   try {
-    return await Promise.race([pending, aborted]);
+    return await Promise.race([pending, cut]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    signal.removeEventListener('abort', onCut);
   }
 }

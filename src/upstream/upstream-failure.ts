@@ -75,9 +75,7 @@ export class UpstreamFailure extends Error {
     if (error instanceof UpstreamFailure) return error;
     if (signal?.aborted === true) return new UpstreamFailure('aborted');
     const code = codeOf(error);
-    if (code === undefined) {
-      return new UpstreamFailure(error instanceof Error && error.name === 'AbortError' ? 'aborted' : 'reset');
-    }
+    if (code === undefined) return new UpstreamFailure(isAbort(error) ? 'aborted' : 'reset');
     return new UpstreamFailure(REASONS[code] ?? (TLS_CODE.test(code) ? 'tls' : 'reset'), code);
   }
 }
@@ -85,4 +83,8 @@ export class UpstreamFailure extends Error {
 function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' && /^[A-Z0-9_]{1,64}$/.test(error.code) ? error.code : undefined;
+}
+
+function isAbort(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'name' in error && error.name === 'AbortError';
 }
