@@ -22,6 +22,12 @@ export function dataSourceOptions(url: string) {
     migrations: MIGRATIONS,
     migrationsTableName: 'migrations',
     poolSize: 10,
-    extra: { connectionTimeoutMillis: 5_000, keepAlive: true, keepAliveInitialDelayMillis: 10_000 },
+    extra: {
+      connectionTimeoutMillis: 5_000,
+      // A frozen server never fires its own statement_timeout.
+      query_timeout: 31_000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    },
   } satisfies DataSourceOptions;
 }

@@ -1,0 +1,145 @@
+import pg from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Breaker } from './breaker.ts';
+import { codeOf, DatabaseUnavailable, isAnswer, unavailability } from './database-unavailable.ts';
+import { withSessionSettings } from './session-settings.ts';
+import type { Queryable, Statement } from './statement.ts';
+
+/** Injection token: the pool for admission and reads; a commit does not wait for the disk. */
+export const HOT_POOL = Symbol('HotPool');
+/** Injection token: the pool for settling; what is committed here survives a crash of Postgres. */
+export const LEDGER_POOL = Symbol('LedgerPool');
+
+export interface HotPoolOptions {
+  readonly url: string;
+  /** Shown in pg_stat_activity. */
+  readonly name: string;
+  readonly max: number;
+  readonly synchronousCommit: 'on' | 'off';
+  readonly onError?: (error: Error) => void;
+}
+
+/** Sums since the start, and what is so now. */
+export interface HotPoolStats {
+  readonly connections: number;
+  readonly idle: number;
+  readonly waiting: number;
+  /** Statements that found no idle connection. */
+  readonly waits: number;
+  readonly poolTimeouts: number;
+  readonly queryTimeouts: number;
+  readonly failures: number;
+  readonly breakerOpen: boolean;
+}
+
+const POOL_WAIT_MS = 500;
+const QUERY_MS = 2_000;
+const CLOSE_WITHIN_MS = 3_000;
+
+/** Deadlock, serialization failure, lock timeout: rolled back, so the same statement may be sent again. */
+const AGAIN = new Set(['40P01', '40001', '55P03']);
+const ATTEMPTS = 3;
+/** What the connection remembers is no longer true: statements prepared before a migration, or lost. */
+const FORGETFUL = new Set(['0A000', '26000']);
+
+/**
+ * A few connections for named statements, each its own transaction, with every wait bounded: 0.5 s for a connection,
+ * 1.5 s by the server's clock and 2 s by ours for the answer. A client whose answer did not come is destroyed: it would
+ * hand a late answer to the next statement.
+ */
+export class HotPool implements Queryable {
+  private readonly pool: pg.Pool;
+  private readonly breaker = new Breaker();
+  private readonly sums = { waits: 0, poolTimeouts: 0, queryTimeouts: 0, failures: 0 };
+
+  constructor(options: HotPoolOptions) {
+    this.pool = new pg.Pool({
+      connectionString: withSessionSettings(options.url, {
+        application_name: options.name,
+        statement_timeout: '1500',
+        lock_timeout: '500',
+        idle_in_transaction_session_timeout: '10s',
+        synchronous_commit: options.synchronousCommit,
+        // Open rows look like an empty table to ANALYZE, and then scans and hash joins come up.
+        plan_cache_mode: 'force_generic_plan',
+        enable_seqscan: 'off',
+        jit: 'off',
+      }),
+      max: options.max,
+      connectionTimeoutMillis: POOL_WAIT_MS,
+      query_timeout: QUERY_MS,
+      // Kept open: their statements stay prepared.
+      idleTimeoutMillis: 0,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    });
+    // Without listeners a lost connection would end the process; the pool itself drops the client.
+    this.pool.on('error', (error) => options.onError?.(error));
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
+  }
+
+  async run<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.attempt<Row>(statement, values);
+      } catch (error) {
+        if (attempt === ATTEMPTS || !AGAIN.has(codeOf(error))) throw error;
+        await sleep(5 + Math.random() * 20 * attempt);
+      }
+    }
+  }
+
+  stats(): HotPoolStats {
+    const { totalCount, idleCount, waitingCount } = this.pool;
+    return {
+      ...this.sums,
+      connections: totalCount,
+      idle: idleCount,
+      waiting: waitingCount,
+      breakerOpen: this.breaker.isOpen,
+    };
+  }
+
+  /** Waits for running statements, but not for ever. */
+  async close(): Promise<void> {
+    await Promise.race([this.pool.end(), sleep(CLOSE_WITHIN_MS, undefined, { ref: false })]);
+  }
+
+  private async attempt<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    if (!this.breaker.admits()) throw new DatabaseUnavailable('breaker');
+    if (this.pool.idleCount === 0) this.sums.waits += 1;
+    try {
+      const rows = await this.send<Row>(statement, values);
+      this.breaker.succeeded();
+      return rows;
+    } catch (error) {
+      const reason = unavailability(error);
+      if (reason === undefined) {
+        this.breaker.succeeded();
+        throw error;
+      }
+      this.sums.failures += 1;
+      if (reason === 'pool-full') this.sums.poolTimeouts += 1;
+      // A full pool says nothing of the server; the statements that fill it count for themselves.
+      else this.breaker.didFail();
+      if (reason === 'timeout') this.sums.queryTimeouts += 1;
+      throw new DatabaseUnavailable(reason, { cause: error });
+    }
+  }
+
+  private async send<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
+    const client = await this.pool.connect();
+    let failure: Error | undefined;
+    try {
+      const answer = await client.query({ name: statement.name, text: statement.text, values: [...values] });
+      return answer.rows as Row[];
+    } catch (error) {
+      const keep = isAnswer(error) && !FORGETFUL.has(codeOf(error)) && unavailability(error) !== 'read-only';
+      if (!keep)
+        failure = error instanceof Error ? error : new Error('The connection failed', { cause: error });
+      throw error;
+    } finally {
+      client.release(failure);
+    }
+  }
+}
