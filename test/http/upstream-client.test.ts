@@ -32,7 +32,7 @@ afterEach(async () => {
 
 async function listen(server: Server): Promise<number> {
   servers.add(server);
-  server.on('connection', (socket: Socket) => sockets.add(socket));
+  server.on('connection', (socket: Socket) => sockets.add(socket.on('error', () => undefined)));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
@@ -93,7 +93,7 @@ async function textOf(body: Readable): Promise<string> {
 
 /** Resolves when the relay's end of a connection has gone. */
 function closed(socket: Socket): Promise<unknown> {
-  return socket.destroyed ? Promise.resolve() : once(socket, 'close');
+  return socket.closed ? Promise.resolve() : new Promise((resolve) => socket.on('close', resolve));
 }
 
 describe('what an upstream is sent', () => {
