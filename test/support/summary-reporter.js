@@ -1,0 +1,16 @@
+/** After the run: the ten slowest files, and one plain line of counts. */
+export default class SummaryReporter {
+  onRunComplete(_contexts, results) {
+    const slowest = results.testResults
+      .map(({ testFilePath, perfStats }) => ({ file: testFilePath, ms: perfStats.end - perfStats.start }))
+      .sort((a, b) => b.ms - a.ms)
+      .slice(0, 10);
+    const lines = slowest.map(
+      ({ file, ms }) => `  ${(ms / 1000).toFixed(1)} s  ${file.replace(`${process.cwd()}/`, '')}`,
+    );
+    process.stdout.write(`\nThe slowest files:\n${lines.join('\n')}\n\n`);
+    process.stdout.write(
+      `${results.numPassedTests} passed, ${results.numFailedTests + results.numRuntimeErrorTestSuites} failed\n`,
+    );
+  }
+}
