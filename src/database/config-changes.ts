@@ -11,7 +11,8 @@ export interface ChangeEntry<T = unknown> {
   readonly action: string;
   readonly resource: string;
   readonly resourceId: string;
-  readonly before?: object | null;
+  /** The state before, or how to tell it from what the work returned (read there, it cannot be out of date). */
+  readonly before?: object | null | ((result: T) => unknown);
   /** The state after, or how to tell it from what the work returned. */
   readonly after?: object | null | ((result: T) => unknown);
 }
@@ -29,29 +30,40 @@ export class ConfigChanges {
     entry: ChangeEntry<T>,
     work: (tx: EntityManager, version: bigint) => Promise<T>,
   ): Promise<T> {
-    return this.database.transaction(async (tx) => {
-      const bumped = await tx.query<[{ version: string }[], number]>(
-        'update config_version set version = version + 1 returning version',
-      );
-      const version = BigInt(bumped[0][0]?.version ?? 0);
-      const result = await work(tx, version);
-      const after: unknown = typeof entry.after === 'function' ? entry.after(result) : entry.after;
-      await tx.query(
-        `insert into audit_log (id, at, actor, action, resource, resource_id, before, after)
-         values ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7)`,
-        [
-          uuidv7(),
-          entry.actor,
-          entry.action,
-          entry.resource,
-          entry.resourceId,
-          toJson(entry.before),
-          toJson(after),
-        ],
-      );
-      await tx.query('select pg_notify($1, $2)', [CONFIG_CHANNEL, String(version)]);
-      return result;
-    });
+    return this.database.transaction(async (tx) => this.writeIn(tx, entry, work));
+  }
+
+  /**
+   * The same inside a transaction that holds other locks already, and ends right afterwards: until it does, every other
+   * write of settings waits.
+   */
+  async writeIn<T>(
+    tx: EntityManager,
+    entry: ChangeEntry<T>,
+    work: (tx: EntityManager, version: bigint) => Promise<T>,
+  ): Promise<T> {
+    const bumped = await tx.query<[{ version: string }[], number]>(
+      'update config_version set version = version + 1 returning version',
+    );
+    const version = BigInt(bumped[0][0]?.version ?? 0);
+    const result = await work(tx, version);
+    const told = (state: ChangeEntry<T>['after']): string | null =>
+      toJson(typeof state === 'function' ? state(result) : state);
+    await tx.query(
+      `insert into audit_log (id, at, actor, action, resource, resource_id, before, after)
+       values ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7)`,
+      [
+        uuidv7(),
+        entry.actor,
+        entry.action,
+        entry.resource,
+        entry.resourceId,
+        told(entry.before),
+        told(entry.after),
+      ],
+    );
+    await tx.query('select pg_notify($1, $2)', [CONFIG_CHANNEL, String(version)]);
+    return result;
   }
 }
 
