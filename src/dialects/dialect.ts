@@ -36,7 +36,8 @@ export interface Call {
   readonly headers: Readonly<Record<string, string>>;
   /** Query parameters worth forwarding (for example `beta=true`), without any credential; '' or `a=b&c=d`. */
   readonly query: string;
-  readonly body: Buffer;
+  /** The client's bytes; emptied once they were sent and no attempt can need them again. */
+  body: Buffer;
 }
 
 /**

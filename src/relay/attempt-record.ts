@@ -17,6 +17,7 @@ export class AttemptRecord {
   upstreamRequestId: string | null = null;
   readonly startedAt = performance.now();
   private firstByteAt: number | undefined;
+  private readonly bodyBytes: number;
 
   constructor(
     private readonly exchange: Exchange,
@@ -24,7 +25,9 @@ export class AttemptRecord {
     private readonly lease: Lease,
     private readonly account: Account,
     private readonly upstreamModel: string,
-  ) {}
+  ) {
+    this.bodyBytes = call.body.length;
+  }
 
   firstByte(): void {
     this.firstByteAt ??= performance.now();
@@ -42,7 +45,7 @@ export class AttemptRecord {
     if (!reader.reported) {
       const seen = reader.complete || generated > 0;
       if (!seen) return { usage: NO_USAGE, estimated: false };
-      const inputTokens = Math.ceil(this.call.body.length / BYTES_PER_TOKEN);
+      const inputTokens = Math.ceil(this.bodyBytes / BYTES_PER_TOKEN);
       return { usage: { ...NO_USAGE, inputTokens, outputTokens: generated }, estimated: true };
     }
     if (reader.complete || generated <= reported.outputTokens) {

@@ -110,6 +110,7 @@ export class Attempt {
     }
 
     progress.headSent = true;
+    exchange.forgetBody();
     yield {
       type: 'head',
       status: answer.status,

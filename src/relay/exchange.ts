@@ -19,6 +19,8 @@ export class Exchange {
   readonly flow = new Flow();
   /** Known once the call was read. */
   lane: Lane = 'generate';
+  /** Lets the request body go, once: after the answer's head no attempt can need it again. */
+  forgetBody: () => void = () => undefined;
   /** Attempts begun so far. */
   attempts = 0;
   /** The permitted edits made so far, by the names of the contract. */

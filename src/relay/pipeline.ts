@@ -20,6 +20,7 @@ import type { Try } from './try.ts';
 
 /** How many accounts one call may try. Failover inside a call is not built yet: the loop is. */
 const MAX_ATTEMPTS = 1;
+const EMPTY = Buffer.alloc(0);
 /** How often a decision made on settings that changed meanwhile is made again. */
 const MAX_STALE = 3;
 
@@ -36,13 +37,22 @@ export class Pipeline {
     private readonly runs: OpenRuns,
   ) {}
 
-  /** @param release gives the request body's memory back; called once, when the run is over */
+  /** @param release gives the request body's share of memory back; called once, as early as can be */
   open(exchange: Exchange, call: Call, release: () => void): Observable<RelayEvent> {
     exchange.lane = call.lane;
+    exchange.forgetBody = () => {
+      call.body = EMPTY;
+      exchange.forgetBody = () => undefined;
+      release();
+    };
     return relayObservable(
       exchange.flow,
       () => this.run(exchange, call),
-      (run) => this.runs.track(exchange.flow, run.finally(release)),
+      (run) =>
+        this.runs.track(
+          exchange.flow,
+          run.finally(() => exchange.forgetBody()),
+        ),
     );
   }
 
