@@ -1,0 +1,16 @@
+/**
+ * The one table of models that a vendor's accounts serve unless they say otherwise, by vendor and not by kind: every
+ * kind that reaches a vendor's models takes the same line. `*` stands for any characters. `probe` is the cheapest
+ * current model, asked by an account's test.
+ */
+export const VENDOR_MODELS = {
+  anthropic: {
+    patterns: ['claude-*'],
+    probe: 'claude-haiku-4-5',
+  },
+  google: {
+    // `text-embedding-0*` and not `text-embedding-*`: OpenAI's text-embedding-3 is another vendor's.
+    patterns: ['gemini-*', 'gemma-*', 'learnlm-*', 'embedding-0*', 'text-embedding-0*', 'tunedModels/*'],
+    probe: 'gemini-2.5-flash-lite',
+  },
+} as const;
