@@ -1,4 +1,5 @@
-import type { DataSourceOptions } from 'typeorm';
+import pg from 'pg';
+import type { DataSource, DataSourceOptions } from 'typeorm';
 import { Foundation1763800000000 } from '../../migrations/1763800000000-foundation.ts';
 import { Scheduling1763800001000 } from '../../migrations/1763800001000-scheduling.ts';
 import { withSessionSettings } from './session-settings.ts';
@@ -30,4 +31,17 @@ export function dataSourceOptions(url: string) {
       keepAliveInitialDelayMillis: 10_000,
     },
   } satisfies DataSourceOptions;
+}
+
+/**
+ * TypeORM gives a connection back as good even when `query_timeout` ended the wait and the answer is still to come; the
+ * next user would stand behind the frozen query. Such a connection is ended as it comes back.
+ */
+export function endStuckConnections(source: DataSource): void {
+  const pool = (source.driver as unknown as { readonly master: unknown }).master;
+  if (!(pool instanceof pg.Pool)) return;
+  pool.on('release', (_error: unknown, client: pg.PoolClient) => {
+    const { readyForQuery } = client as unknown as { readonly readyForQuery: boolean };
+    if (!readyForQuery) void client.end();
+  });
 }

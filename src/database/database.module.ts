@@ -1,12 +1,13 @@
 import { Global, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import type { Logger } from 'pino';
+import { DataSource } from 'typeorm';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { ConfigChanges } from './config-changes.ts';
 import { ConfigWatch } from './config-watch.ts';
-import { dataSourceOptions } from './data-source.ts';
+import { dataSourceOptions, endStuckConnections } from './data-source.ts';
 import { HOT_POOL, HotPool, LEDGER_POOL } from './hot-pool.ts';
 
 const HOT_CONNECTIONS = 3;
@@ -56,7 +57,10 @@ export class DatabaseModule implements OnApplicationShutdown {
   constructor(
     @Inject(HOT_POOL) private readonly hot: HotPool,
     @Inject(LEDGER_POOL) private readonly ledger: HotPool,
-  ) {}
+    source: DataSource,
+  ) {
+    endStuckConnections(source);
+  }
 
   /** Last of all hooks: what the rooms still had to write was written before. */
   async onApplicationShutdown(): Promise<void> {

@@ -39,7 +39,7 @@ const CLOSE_WITHIN_MS = 3_000;
 /** Deadlock, serialization failure, lock timeout: rolled back, so the same statement may be sent again. */
 const AGAIN = new Set(['40P01', '40001', '55P03']);
 const ATTEMPTS = 3;
-/** What the connection remembers is no longer true: statements prepared before a migration, or lost. */
+/** What the connection remembers is no longer true (prepared before a migration, or lost): it is thrown away. */
 const FORGETFUL = new Set(['0A000', '26000']);
 
 /**
@@ -83,7 +83,7 @@ export class HotPool implements Queryable {
       try {
         return await this.attempt<Row>(statement, values);
       } catch (error) {
-        if (attempt === ATTEMPTS || !AGAIN.has(codeOf(error))) throw error;
+        if (attempt >= this.attemptsFor(codeOf(error))) throw error;
         await sleep(5 + Math.random() * 20 * attempt);
       }
     }
@@ -103,6 +103,11 @@ export class HotPool implements Queryable {
   /** Waits for running statements, but not for ever. */
   async close(): Promise<void> {
     await Promise.race([this.pool.end(), sleep(CLOSE_WITHIN_MS, undefined, { ref: false })]);
+  }
+
+  private attemptsFor(code: string): number {
+    if (FORGETFUL.has(code)) return this.pool.options.max + 1;
+    return AGAIN.has(code) ? ATTEMPTS : 1;
   }
 
   private async attempt<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
