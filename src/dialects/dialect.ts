@@ -29,6 +29,11 @@ export interface Call {
   readonly model: string;
   /** Where the body names the model (the JSON string tokens, quotes included); empty when only the path does. */
   readonly modelSpans: readonly Span[];
+  /**
+   * Models that the body names beside `model` and that the vendor may run as well (Anthropic's `fallbacks` and the
+   * advisor tool), validated; the key must be allowed each of them. Absent = none.
+   */
+  readonly otherModels?: readonly string[];
   readonly framing: Framing;
   /** Output tokens asked for at most; undefined when the client did not say. */
   readonly maxOutputTokens: number | undefined;

@@ -108,7 +108,7 @@ export class JsonMachine implements JsonToken {
   private hexDigits = 0;
   private hex = 0;
   private consumed = 0;
-  private scratch: Uint8Array | undefined;
+  private scratch: Buffer | undefined;
   private carried = 0;
 
   constructor(listener: JsonListener, limits: JsonLimits) {
@@ -389,7 +389,7 @@ export class JsonMachine implements JsonToken {
   }
 
   private keep(bytes: Uint8Array, to: number): void {
-    this.scratch ??= new Uint8Array(CARRY_BYTES);
+    this.scratch ??= Buffer.allocUnsafe(CARRY_BYTES);
     const room = CARRY_BYTES - this.carried;
     const length = to - this.start;
     if (length > room) this.long = true;
@@ -401,11 +401,11 @@ export class JsonMachine implements JsonToken {
 
 /** The text of a name or a string; the beginning of it when the token was too long to carry. */
 export function tokenText(token: JsonToken): string {
-  const text = Buffer.from(token.bytes.buffer, token.bytes.byteOffset, token.bytes.byteLength).toString(
-    'utf8',
-    token.start,
-    token.end,
-  );
+  const { bytes, start, end } = token;
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const text = buffer.toString('utf8', start, end);
   if (!token.escaped) return text;
   try {
     return JSON.parse(`"${text}"`) as string;

@@ -36,7 +36,7 @@ export function compilePaths(paths: readonly string[]): PathNode {
         node = node.items ??= emptyNode();
       }
     }
-    node.path = spelled.join('.');
+    node.path = interned(spelled.join('.'));
   }
   return root;
 }
@@ -44,6 +44,11 @@ export function compilePaths(paths: readonly string[]): PathNode {
 /** The same places, as the items of an array. */
 export function itemsOf(items: PathNode): PathNode {
   return { ...emptyNode(), items };
+}
+
+/** Readers switch on paths for every value they hear: a string that V8 keeps once is compared by its address. */
+function interned(path: string): string {
+  return Object.keys({ [path]: true })[0] ?? path;
 }
 
 function emptyNode(): PathNode {
@@ -65,45 +70,44 @@ export class PathCursor {
   anyName = '';
 
   private readonly root: PathNode;
-  private readonly nodes: (PathNode | undefined)[] = [];
-  private readonly seen: number[] = [];
-  private node: PathNode | undefined;
-  private named: PathNode | undefined;
-  private inArray = false;
+  /** Of each open container that somebody wants to see: its node, whether it is an array, the bits of its names. */
+  private readonly nodes: PathNode[] = [];
   private readonly arrays: boolean[] = [];
+  private readonly seen: number[] = [];
+  private level = 0;
   /** Levels below the last container that anybody wants to see. */
   private unseen = 0;
+  private node: PathNode;
+  private inArray = false;
+  private named: PathNode | undefined;
 
   constructor(root: PathNode) {
     this.root = root;
+    this.node = root;
   }
 
   reset(): void {
-    this.nodes.length = 0;
-    this.seen.length = 0;
-    this.arrays.length = 0;
-    this.node = undefined;
-    this.named = undefined;
-    this.inArray = false;
+    this.level = 0;
     this.unseen = 0;
+    this.inArray = false;
+    this.named = undefined;
   }
 
-  /** @returns the path of a place that this object names for the second time. */
+  /** @returns the name of a place that this object names for the second time. */
   name(token: JsonToken): string | undefined {
     if (this.unseen > 0) return undefined;
-    const node = this.node;
     this.named = undefined;
-    if (node === undefined) return undefined;
-    for (const child of node.names) {
+    const names = this.node.names;
+    for (let i = 0; i < names.length; i += 1) {
+      const child = names[i]!;
       if (!isName(token, child)) continue;
-      const top = this.seen.length - 1;
-      const seen = this.seen[top] ?? 0;
-      this.seen[top] = seen | child.bit;
+      const seen = this.seen[this.level - 1]!;
+      this.seen[this.level - 1] = seen | child.bit;
       this.named = child.node;
       return (seen & child.bit) === 0 ? undefined : (child.node.path ?? child.name);
     }
-    if (node.any !== undefined) {
-      this.named = node.any;
+    if (this.node.any !== undefined) {
+      this.named = this.node.any;
       this.anyName = tokenText(token);
     }
     return undefined;
@@ -112,19 +116,21 @@ export class PathCursor {
   /** The node of the value that begins now. */
   value(): PathNode | undefined {
     if (this.unseen > 0) return undefined;
-    if (this.nodes.length === 0) return this.root;
-    return this.inArray ? this.node?.items : this.named;
+    if (this.level === 0) return this.root;
+    return this.inArray ? this.node.items : this.named;
   }
 
+  /** @returns the node of the container that opens. */
   open(array: boolean): PathNode | undefined {
     const node = this.value();
     if (node === undefined) {
       this.unseen += 1;
       return undefined;
     }
-    this.nodes.push(node);
-    this.arrays.push(array);
-    this.seen.push(0);
+    this.nodes[this.level] = node;
+    this.arrays[this.level] = array;
+    this.seen[this.level] = 0;
+    this.level += 1;
     this.node = node;
     this.inArray = array;
     return node;
@@ -136,21 +142,24 @@ export class PathCursor {
       this.unseen -= 1;
       return undefined;
     }
-    const closed = this.nodes.pop();
-    this.arrays.pop();
-    this.seen.pop();
-    this.node = this.nodes[this.nodes.length - 1];
-    this.inArray = this.arrays[this.arrays.length - 1] ?? false;
+    const closed = this.node;
+    this.level -= 1;
+    if (this.level > 0) {
+      this.node = this.nodes[this.level - 1]!;
+      this.inArray = this.arrays[this.level - 1]!;
+    }
     return closed;
   }
 }
 
-function isName(token: JsonToken, { name, bytes }: NamedNode): boolean {
-  if (token.escaped) return tokenText(token) === name;
-  const length = token.end - token.start;
-  if (length !== bytes.length || token.long) return false;
-  for (let i = 0; i < length; i += 1) {
-    if (token.bytes[token.start + i] !== bytes[i]) return false;
+function isName(token: JsonToken, child: NamedNode): boolean {
+  if (token.escaped) return tokenText(token) === child.name;
+  const wanted = child.bytes;
+  const start = token.start;
+  if (token.end - start !== wanted.length || token.long) return false;
+  const bytes = token.bytes;
+  for (let i = 0; i < wanted.length; i += 1) {
+    if (bytes[start + i] !== wanted[i]) return false;
   }
   return true;
 }

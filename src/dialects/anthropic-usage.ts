@@ -1,0 +1,127 @@
+import type { Usage } from './dialect.ts';
+import { type JsonToken, type ScalarKind, tokenText } from './json-machine.ts';
+import { safe, TokenCounts } from './token-counts.ts';
+
+const TOOL = 'server_tool_use.';
+const TOOL_NAME = /^[a-z0-9_]{1,64}$/;
+const WRITE_5M = 'cache_creation.ephemeral_5m_input_tokens';
+const WRITE_1H = 'cache_creation.ephemeral_1h_input_tokens';
+const THINKING = 'output_tokens_details.thinking_tokens';
+
+/** The counts of Anthropic's `usage` object; {@link usagePaths} is where it may stand. */
+const COUNTS = [
+  'input_tokens',
+  'output_tokens',
+  'cache_read_input_tokens',
+  'cache_creation_input_tokens',
+  WRITE_5M,
+  WRITE_1H,
+  THINKING,
+];
+const ITERATION = 'iterations[]';
+
+export function usagePaths(prefix: string): string[] {
+  return [
+    ...COUNTS.map((name) => `${prefix}${name}`),
+    `${prefix}${TOOL}*`,
+    `${prefix}iterations`,
+    `${prefix}${ITERATION}`,
+    `${prefix}${ITERATION}.type`,
+    ...COUNTS.map((name) => `${prefix}${ITERATION}.${name}`),
+  ];
+}
+
+type Counts = Record<string, number>;
+
+/**
+ * Anthropic's usage: `input_tokens` leaves out both cache fields, `output_tokens` includes thinking, and the split of
+ * the cache writes comes only at the start, so a later total keeps the hour's part and gives the rest to five minutes
+ * (`Usage`, `MessageDeltaUsage` in @anthropic-ai/sdk 1.12).
+ *
+ * An entry of `iterations` with the type `compaction` is not included in the fields beside it and is added (docstring
+ * of `BetaUsage.iterations`, same package); the other types are.
+ */
+export class AnthropicUsage {
+  private readonly counts = new TokenCounts();
+  private iteration: { type: string; counts: Counts } | undefined;
+  private waiting: Counts | undefined;
+  private compaction: Counts = {};
+
+  get reported(): boolean {
+    return this.counts.reported;
+  }
+
+  get suspicious(): boolean {
+    return this.counts.suspicious;
+  }
+
+  /** `path` without the prefix. */
+  scalar(path: string, kind: ScalarKind, token: JsonToken, name: string): void {
+    if (path.startsWith(ITERATION)) {
+      const field = path.slice(ITERATION.length + 1);
+      if (!this.iteration) return;
+      if (field === 'type') this.iteration.type = tokenText(token);
+      else this.iteration.counts[field] = this.counts.read(kind, token) ?? 0;
+    } else if (path === `${TOOL}*`) {
+      if (TOOL_NAME.test(name)) this.counts.hear(TOOL + name, kind, token);
+    } else if (path !== 'iterations') {
+      this.counts.hear(path, kind, token);
+    }
+  }
+
+  open(path: string): void {
+    if (path === 'iterations') this.waiting = {};
+    else if (path === ITERATION) this.iteration = { type: '', counts: {} };
+    else if (path !== `${TOOL}*` && !path.startsWith(ITERATION)) this.counts.suspicious = true;
+  }
+
+  close(path: string): void {
+    if (path !== ITERATION || !this.iteration || !this.waiting) return;
+    const { type, counts } = this.iteration;
+    this.iteration = undefined;
+    if (type !== 'compaction') return;
+    for (const name of COUNTS) this.waiting[name] = (this.waiting[name] ?? 0) + (counts[name] ?? 0);
+  }
+
+  accept(): void {
+    this.counts.accept();
+    this.compaction = this.waiting ?? this.compaction;
+    this.drop();
+  }
+
+  drop(): void {
+    this.counts.drop();
+    this.iteration = undefined;
+    this.waiting = undefined;
+  }
+
+  get value(): Usage {
+    const reported = classes((name) => this.counts.get(name));
+    const compaction = classes((name) => this.compaction[name]);
+    const output = reported.outputTokens + compaction.outputTokens;
+    return safe({
+      inputTokens: reported.inputTokens + compaction.inputTokens,
+      cacheReadTokens: reported.cacheReadTokens + compaction.cacheReadTokens,
+      cacheWrite5mTokens: reported.cacheWrite5mTokens + compaction.cacheWrite5mTokens,
+      cacheWrite1hTokens: reported.cacheWrite1hTokens + compaction.cacheWrite1hTokens,
+      outputTokens: output,
+      reasoningTokens: Math.min(reported.reasoningTokens, output),
+      serverTools: this.counts.under(TOOL),
+    });
+  }
+}
+
+function classes(count: (name: string) => number | undefined): Omit<Usage, 'serverTools'> {
+  const write5m = count(WRITE_5M) ?? 0;
+  const write1h = count(WRITE_1H) ?? 0;
+  const written = count('cache_creation_input_tokens') ?? write5m + write1h;
+  const hour = Math.min(write1h, written);
+  return {
+    inputTokens: count('input_tokens') ?? 0,
+    cacheReadTokens: count('cache_read_input_tokens') ?? 0,
+    cacheWrite5mTokens: written - hour,
+    cacheWrite1hTokens: hour,
+    outputTokens: count('output_tokens') ?? 0,
+    reasoningTokens: count(THINKING) ?? 0,
+  };
+}
