@@ -11,6 +11,6 @@ export const VENDOR_MODELS = {
   google: {
     // `text-embedding-0*` and not `text-embedding-*`: OpenAI's text-embedding-3 is another vendor's.
     patterns: ['gemini-*', 'gemma-*', 'learnlm-*', 'embedding-0*', 'text-embedding-0*', 'tunedModels/*'],
-    probe: 'gemini-2.5-flash-lite',
+    probe: 'gemini-flash-lite-latest',
   },
 } as const;
