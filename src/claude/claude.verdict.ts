@@ -5,19 +5,19 @@ import type { UpstreamAnswer, Verdict } from '../upstream/upstream.ts';
 type Headers = UpstreamAnswer['headers'];
 
 /** The status each error type comes with, for errors told inside a 200 (platform.claude.com, "Errors"). */
-const STATUS_OF_TYPE: Readonly<Record<string, number>> = {
-  invalid_request_error: 400,
-  authentication_error: 401,
-  billing_error: 402,
-  permission_error: 403,
-  not_found_error: 404,
-  conflict_error: 409,
-  request_too_large: 413,
-  rate_limit_error: 429,
-  api_error: 500,
-  timeout_error: 504,
-  overloaded_error: 529,
-};
+const STATUS_OF_TYPE: ReadonlyMap<string, number> = new Map([
+  ['invalid_request_error', 400],
+  ['authentication_error', 401],
+  ['billing_error', 402],
+  ['permission_error', 403],
+  ['not_found_error', 404],
+  ['conflict_error', 409],
+  ['request_too_large', 413],
+  ['rate_limit_error', 429],
+  ['api_error', 500],
+  ['timeout_error', 504],
+  ['overloaded_error', 529],
+]);
 
 /*
  * Messages are matched at their beginning only. Further on an upstream may quote the caller's own words, and nobody
@@ -35,7 +35,7 @@ const REGAIN = /regain access on (\d{4}-\d\d-\d\d)(?: at (\d\d:\d\d) UTC)?/;
 export function judgeClaude(answer: UpstreamAnswer, now: number): Verdict {
   const error = readJson(answer.body);
   const type = textAt(error, 'error', 'type');
-  const told = answer.status < 300 ? STATUS_OF_TYPE[type ?? ''] : undefined;
+  const told = answer.status < 300 ? STATUS_OF_TYPE.get(type ?? '') : undefined;
   const status = told ?? answer.status;
   const message = textAt(error, 'error', 'message') ?? '';
   const code = textAt(error, 'error', 'details', 'error_code');

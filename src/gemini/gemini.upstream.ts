@@ -53,7 +53,8 @@ export const gemini: Upstream = {
       const page = readJson(body);
       const listed = valueAt(page, 'models');
       // A project without models answers `{}`; an error or another document is no list.
-      const empty = typeof page === 'object' && page !== null && Object.keys(page).length === 0;
+      const empty =
+        page !== null && typeof page === 'object' && !Array.isArray(page) && Object.keys(page).length === 0;
       if (!Array.isArray(listed) && !empty) throw new Error('The answer is not a list of models');
       return { models: objectsAt(page, 'models'), next: textAt(page, 'nextPageToken') || undefined };
     },
