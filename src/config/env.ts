@@ -50,6 +50,21 @@ export interface Env {
 const MIB = 1024 * 1024;
 const PLACEHOLDER = /^(change.?me|secret|password|test|example|admin|default|placeholder|x+|0+)$/i;
 
+const DATABASE_URL = /^postgres(ql)?:\/\//;
+const DATABASE_URL_RULE = 'DATABASE_URL must begin with postgres:// or postgresql://';
+
+/** What a migration needs, and no more: a job that only migrates is not given the relay's secrets. */
+export function readMigrationEnv(
+  source: Readonly<Record<string, string | undefined>>,
+): Pick<Env, 'databaseUrl' | 'dataDir'> {
+  const databaseUrl = source['DATABASE_URL']?.trim();
+  if (databaseUrl === undefined || databaseUrl === '') {
+    return { databaseUrl: undefined, dataDir: readEnv({ RELAY_DATA_DIR: source['RELAY_DATA_DIR'] }).dataDir };
+  }
+  if (!DATABASE_URL.test(databaseUrl)) throw new Error(DATABASE_URL_RULE);
+  return { databaseUrl, dataDir: readEnv({}).dataDir };
+}
+
 /** @throws Error naming each variable that is wrong. */
 export function readEnv(source: Readonly<Record<string, string | undefined>>): Env {
   const problems: string[] = [];
@@ -87,9 +102,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
   notYet('RELAY_DB_GRACE_SECONDS', '0');
 
   const databaseUrl = text('DATABASE_URL');
-  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\//.test(databaseUrl)) {
-    problems.push('DATABASE_URL must begin with postgres:// or postgresql://');
-  }
+  if (databaseUrl !== undefined && !DATABASE_URL.test(databaseUrl)) problems.push(DATABASE_URL_RULE);
   const encryptionKeys = text('RELAY_ENCRYPTION_KEYS');
   if (databaseUrl !== undefined && encryptionKeys === undefined) {
     problems.push(

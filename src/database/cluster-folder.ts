@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmod,
   chown,
@@ -12,9 +13,9 @@ import {
   rename,
   rm,
   stat,
+  symlink,
+  writeFile,
 } from 'node:fs/promises';
-import { symlink, writeFile } from 'node:fs/promises';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { makeRootPlace, ROOT_PLACE } from './postgres-binaries.ts';
 import type { PostgresBinaries } from './postgres-binaries.ts';
@@ -48,11 +49,9 @@ export async function openCluster(
   sync: boolean,
 ): Promise<ClusterFolder> {
   const place = join(dataDir, 'postgres');
-  // Others may walk through the data folder, but not list it, only where another user has to.
-  const created = await mkdir(dataDir, { recursive: true });
-  if (created !== undefined) await chmod(dataDir, user.isOther ? 0o711 : 0o700);
+  await makeDataDir(dataDir, user);
+  await removeOldDrafts(dataDir);
   if ((await lstat(place).catch(() => undefined)) === undefined) {
-    await removeOldDrafts(dataDir);
     await makeCluster(dataDir, place, user, binaries, sync);
   }
   const path = await realpath(place);
@@ -68,6 +67,24 @@ export async function openCluster(
     );
   });
   return { path, pgdata: join(path, 'pgdata'), log: join(path, 'log'), password };
+}
+
+/**
+ * Others may walk through the data folder (but not list it) only where another user has to. A folder with something in
+ * it keeps its permissions: it may be more than ours.
+ */
+async function makeDataDir(dataDir: string, user: PostgresUser): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true });
+    if ((await readdir(dataDir)).length > 0) return;
+    const { uid } = await stat(dataDir);
+    if (uid === process.getuid?.()) await chmod(dataDir, user.isOther ? 0o711 : 0o700);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown reason';
+    throw new Error(
+      `The data folder ${dataDir} cannot be used (${code}). Set RELAY_DATA_DIR to another, or set DATABASE_URL.`,
+    );
+  }
 }
 
 async function removeOldDrafts(dataDir: string): Promise<void> {

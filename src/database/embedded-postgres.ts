@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCluster, ownerOfCluster, type ClusterFolder } from './cluster-folder.ts';
-import { findBinaries, type PostgresBinaries } from './postgres-binaries.ts';
+import { findBinaries, ROOT_PLACE, type PostgresBinaries } from './postgres-binaries.ts';
 import { choosePostgresUser, type PostgresUser } from './postgres-user.ts';
 import { clearTheWay, FolderInUse, noteSupervisor, readPidFile, stopProcess } from './postmaster.ts';
 
@@ -30,8 +30,8 @@ export interface EmbeddedPostgresOptions {
   readonly fsync?: boolean;
   /** Server settings by name. */
   readonly settings?: Readonly<Record<string, string | number>>;
-  /** Told when the server ended by itself and is being started again. */
-  readonly onRestart?: (reason: string) => void;
+  /** Takes sentences for the operator: the data lies elsewhere; the server ended by itself and is started again. */
+  readonly tell?: (sentence: string) => void;
 }
 
 const READY_WITHIN_MS = 120_000;
@@ -45,18 +45,20 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const binaries = await findBinaries(user);
   const cluster = await openCluster(dataDir, user, binaries, fsync);
   await clearTheWay(cluster);
+  if (cluster.path.startsWith(ROOT_PLACE)) options.tell?.(`The database lies in ${cluster.path}`);
 
   const port = await freePort();
   const launch = (): Promise<ChildProcess> =>
     launchServer(cluster, user, binaries, port, { fsync, ...options });
   let server = await launch();
   let stopping = false;
+  let restarting = Promise.resolve();
 
   const watch = (): void => {
     server.once('exit', (code, signal) => {
       if (stopping) return;
-      options.onRestart?.(`The embedded Postgres ended (${signal ?? `code ${code}`}); starting it again`);
-      void restart();
+      options.tell?.(`The embedded Postgres ended (${signal ?? `code ${code}`}); starting it again`);
+      restarting = restart();
     });
   };
   const restart = async (): Promise<void> => {
@@ -67,7 +69,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
         else watch();
         return;
       } catch (error) {
-        options.onRestart?.(error instanceof Error ? error.message : String(error));
+        options.tell?.(error instanceof Error ? error.message : String(error));
         await sleep(pause);
       }
     }
@@ -82,6 +84,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       stopping = true;
       process.removeListener('exit', lastResort);
       await end(server);
+      await restarting;
     },
   };
 }
@@ -142,7 +145,7 @@ function serverArguments(cluster: ClusterFolder, port: number, options: Embedded
     log_timezone: 'UTC',
     // Statement texts stay out of the log.
     log_min_error_statement: 'panic',
-    ...(options.fsync === false ? { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off' } : {}),
+    ...(options.fsync === false ? { fsync: 'off', full_page_writes: 'off' } : {}),
     ...options.settings,
   };
   return [

@@ -20,10 +20,21 @@ export async function runMigrations(url: string): Promise<readonly string[]> {
   );
 }
 
-/** Undoes the newest `steps` migrations. */
-export async function revertMigrations(url: string, steps: number): Promise<void> {
-  await underLock(url, async (executor) => {
-    for (let step = 0; step < steps; step += 1) await executor.undoLastMigration();
+/**
+ * Undoes the newest `steps` migrations.
+ *
+ * @returns names of the migrations that were undone, newest first
+ */
+export async function revertMigrations(url: string, steps: number): Promise<readonly string[]> {
+  return underLock(url, async (executor) => {
+    const undone: string[] = [];
+    for (let step = 0; step < steps; step += 1) {
+      const newest = (await executor.getExecutedMigrations()).sort((a, b) => b.timestamp - a.timestamp)[0];
+      if (newest === undefined) break;
+      await executor.undoLastMigration();
+      undone.push(newest.name);
+    }
+    return undone;
   });
 }
 
@@ -33,6 +44,8 @@ async function underLock<T>(url: string, work: (executor: MigrationExecutor) => 
     ...dataSourceOptions(url),
     url: withSessionSettings(url, settings),
     poolSize: 1,
+    // Migrations may take long: no limit of ours on an answer.
+    extra: { connectionTimeoutMillis: 5_000, keepAlive: true },
   });
   await connect(source);
   let runner: QueryRunner | undefined;
