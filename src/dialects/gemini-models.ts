@@ -4,13 +4,13 @@ import { pageLimit } from './model-page.ts';
 const PREFIX = 'models/';
 
 /**
- * GET /v1beta/models: by name; `pageSize` 1 to 1,000, 50 unless told; `pageToken` is the name that the last page
- * ended with, in base64url.
+ * GET /v1beta/models: by name; `pageSize` 50 unless told, never more than 1,000; `pageToken` is the name that the
+ * last page ended with, in base64url.
  * @throws CallError for a size or a token that makes no sense.
  */
 export function geminiModelPage(cards: readonly ModelCard[], query: URLSearchParams): object {
   const sorted = [...cards].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const size = pageLimit(query, 'pageSize', 50, 1_000);
+  const size = Math.min(pageLimit(query, 'pageSize', 50, 999_999), 1_000);
   const after = readToken(query.get('pageToken') ?? '');
   const rest = sorted.filter(({ id }) => after === '' || id > after);
   const page = rest.slice(0, size);
