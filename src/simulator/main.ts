@@ -1,0 +1,29 @@
+import { parseArgs } from 'node:util';
+import { ANTHROPIC_KEY_PREFIX, GEMINI_KEY_PREFIX, OAUTH_TOKEN_PREFIX } from './credentials.ts';
+import { startSimulator } from './simulator.ts';
+
+/** `node simulator/main.js [--port 4010] [--host 127.0.0.1] [--seed sim]` */
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string', default: '4010' },
+    host: { type: 'string', default: '127.0.0.1' },
+    seed: { type: 'string', default: 'sim' },
+  },
+});
+
+const simulator = await startSimulator({ port: Number(values.port), host: values.host, seed: values.seed });
+console.log(`Simulated upstreams at ${simulator.url}
+
+  Anthropic  ${simulator.url}/v1/messages
+             keys        ${ANTHROPIC_KEY_PREFIX}<anything>
+             OAuth pair  ${OAUTH_TOKEN_PREFIX}0 and sk-ant-ort-sim-0, renewed at ${simulator.url}/oauth/token
+  Gemini     ${simulator.url}/v1beta/models/gemini-2.5-flash:generateContent
+             keys        ${GEMINI_KEY_PREFIX}<anything>
+  Oracle     ${simulator.url}/_simulator/state and /_simulator/requests
+
+A fault is asked for inside the last user message, for example [[sim: latency=500 split=1 say="hello"]],
+or set for many requests by POST ${simulator.url}/_simulator/plan; src/simulator/README.md tells them all.`);
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void simulator.close().then(() => process.exit(0)));
+}
