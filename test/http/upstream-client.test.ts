@@ -3,6 +3,8 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { HttpService } from '@nestjs/axios';
 import type { Agent } from 'undici';
 import { AddressPolicy } from '../../src/upstream/address-policy.ts';
@@ -143,6 +145,28 @@ describe('what an upstream is sent', () => {
     expect(seen[1]).toEqual({ length: '0', text: '' });
     expect(seen[2]?.length).toBe('3000000');
     expect(seen[2]?.text.length).toBe(3_000_000);
+  });
+
+  it('is let go of once it is sent, though the answer goes on', async () => {
+    const port = await http((request, response) => {
+      request.resume().on('end', () => response.writeHead(200).write('begun'));
+    });
+    const client = clientFor(LOOPBACK);
+    // In a function of its own, so that no variable of this one holds the bytes.
+    const send = async (): Promise<{ bytes: WeakRef<ArrayBufferLike>; answer: unknown }> => {
+      const body = Buffer.alloc(2_000_000, 'x');
+      const answer = await client.send(post(`http://127.0.0.1:${port}/`, body), patience());
+      return { bytes: new WeakRef(body.buffer), answer };
+    };
+    const { bytes, answer } = await send();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let round = 0; round < 100 && bytes.deref() !== undefined; round += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      collect();
+    }
+    expect(bytes.deref()).toBeUndefined();
+    expect(answer).toBeDefined();
   });
 
   it('is a GET without a body or a content-type', async () => {
