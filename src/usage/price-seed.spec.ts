@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { additions, BEGINNING, inForce, SEED_SOURCE, type SeedPrice, seedPrices } from './price-seed.ts';
+import { additions, BEGINNING, inForce, SEED_SOURCE, type PriceStep, seedPrices } from './price-seed.ts';
 
 const seed = seedPrices();
-const rowsOf = (kind: string, model: string): SeedPrice[] =>
-  seed.filter((row) => row.kind === kind && row.model === model);
+const scheduleOf = (kind: string, model: string): readonly PriceStep[] =>
+  seed.filter((row) => row.kind === kind && row.model === model).flatMap((row) => row.schedule);
 const usd = (dollars: number): bigint => BigInt(Math.round(dollars * 1_000_000)) * 1_000n;
 
 describe('the seed of prices', () => {
@@ -14,17 +14,15 @@ describe('the seed of prices', () => {
     expect(SEED_SOURCE).toBe(`genai-prices@${lock.packages['node_modules/@pydantic/genai-prices']!.version}`);
   });
 
-  it('has one price for each name and date', () => {
-    const names = seed.map((row) => `${row.kind} ${row.model} ${row.effectiveFrom.toISOString()}`);
+  it('has each name once', () => {
+    const names = seed.map((row) => `${row.kind} ${row.model}`);
     expect(new Set(names).size).toBe(names.length);
     expect(seed.length).toBeGreaterThan(60);
   });
 
   it('carries Claude’s cache writes of both ages, its long context and its searches', () => {
-    expect(rowsOf('claude', 'claude-sonnet-4-5')).toEqual([
+    expect(scheduleOf('claude', 'claude-sonnet-4-5')).toEqual([
       {
-        kind: 'claude',
-        model: 'claude-sonnet-4-5',
         effectiveFrom: BEGINNING,
         price: {
           input: usd(3),
@@ -49,8 +47,8 @@ describe('the seed of prices', () => {
   });
 
   it('carries a price that changed on a date as two rows', () => {
-    const rows = rowsOf('claude', 'claude-sonnet-4-6');
-    expect(rows.map((row) => row.effectiveFrom.toISOString())).toEqual([
+    const rows = scheduleOf('claude', 'claude-sonnet-4-6');
+    expect(rows.map((step) => step.effectiveFrom.toISOString())).toEqual([
       '1970-01-01T00:00:00.000Z',
       '2026-03-13T00:00:00.000Z',
     ]);
@@ -59,13 +57,13 @@ describe('the seed of prices', () => {
   });
 
   it('carries Gemini’s cached and long-context prices, and no Claude on Vertex', () => {
-    expect(rowsOf('gemini', 'gemini-2.5-pro')[0]!.price).toEqual({
+    expect(scheduleOf('gemini', 'gemini-2.5-pro')[0]!.price).toEqual({
       input: usd(1.25),
       cacheRead: usd(0.125),
       output: usd(10),
       longContext: [{ above: 200_000, input: usd(2.5), cacheRead: usd(0.25), output: usd(15) }],
     });
-    expect(rowsOf('gemini', 'gemini-2.5-flash')[0]!.price).toEqual({
+    expect(scheduleOf('gemini', 'gemini-2.5-flash')[0]!.price).toEqual({
       input: usd(0.3),
       cacheRead: usd(0.03),
       output: usd(2.5),
@@ -74,25 +72,20 @@ describe('the seed of prices', () => {
   });
 
   it('leaves out what our token classes cannot carry: images out, and models without a price', () => {
-    expect(rowsOf('gemini', 'gemini-2.5-flash-image')).toEqual([]);
-    expect(rowsOf('gemini', 'gemma-3')).toEqual([]);
+    expect(scheduleOf('gemini', 'gemini-2.5-flash-image')).toEqual([]);
+    expect(scheduleOf('gemini', 'gemma-3')).toEqual([]);
   });
 
   it('holds no dated name of a model that it has by its plain name', () => {
-    expect(rowsOf('claude', 'claude-opus-4')).toHaveLength(1);
-    expect(rowsOf('claude', 'claude-opus-4-20250514')).toEqual([]);
-    expect(rowsOf('claude', 'claude-sonnet-4-2025')).toEqual([]);
+    expect(scheduleOf('claude', 'claude-opus-4')).toHaveLength(1);
+    expect(scheduleOf('claude', 'claude-opus-4-20250514')).toEqual([]);
+    expect(scheduleOf('claude', 'claude-sonnet-4-2025')).toEqual([]);
   });
 });
 
 describe('a later version of the seed', () => {
   const at = (day: number): Date => new Date(Date.UTC(2027, 0, day));
-  const row = (effectiveFrom: Date, input: bigint): SeedPrice => ({
-    kind: 'claude',
-    model: 'm',
-    effectiveFrom,
-    price: { input },
-  });
+  const row = (effectiveFrom: Date, input: bigint): PriceStep => ({ effectiveFrom, price: { input } });
 
   it('adds the whole schedule of a new model', () => {
     const wanted = [row(BEGINNING, 1n), row(at(20), 2n)];

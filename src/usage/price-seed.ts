@@ -22,22 +22,29 @@ const PROVIDERS = [
 /** From the beginning: the data does not say since when a price without a date has been asked. */
 export const BEGINNING = new Date(0);
 
-export interface SeedPrice {
-  readonly kind: string;
-  readonly model: string;
+/** A price and since when it is asked. */
+export interface PriceStep {
   readonly effectiveFrom: Date;
   readonly price: Price;
 }
 
-/** The package's list prices as rows: one for each name of a model and each date its price changes. */
-export function seedPrices(): readonly SeedPrice[] {
+export interface SeedModel {
+  readonly kind: string;
+  readonly model: string;
+  /** One step for each date on which the price changes, never empty. */
+  readonly schedule: readonly PriceStep[];
+}
+
+/** The package's list prices, once for each name of a model. */
+export function seedPrices(): readonly SeedModel[] {
   return PROVIDERS.flatMap(({ kind, provider, model }) => {
     const models = findProvider({ providerId: provider })?.models ?? [];
-    return models.flatMap((entry) =>
-      namesOf(entry, models)
-        .filter((name) => model.test(name))
-        .flatMap((name) => schedule(entry).map((step) => ({ kind, model: name, ...step }))),
-    );
+    return models.flatMap((entry) => {
+      const schedule = scheduleOf(entry);
+      if (schedule.length === 0) return [];
+      const names = namesOf(entry, models).filter((name) => model.test(name));
+      return names.map((name) => ({ kind, model: name, schedule }));
+    });
   });
 }
 
@@ -46,21 +53,24 @@ export function seedPrices(): readonly SeedPrice[] {
  * is changed, except for a model that was never seeded, which gets its whole schedule.
  */
 export function additions(
-  wanted: readonly SeedPrice[],
-  existing: readonly SeedPrice[],
+  wanted: readonly PriceStep[],
+  existing: readonly PriceStep[],
   now: Date,
-): readonly SeedPrice[] {
+): readonly PriceStep[] {
   if (existing.length === 0) return wanted;
-  const moments = [now, ...[...wanted, ...existing].map((row) => row.effectiveFrom).filter((at) => at > now)];
+  const moments = [
+    now,
+    ...[...wanted, ...existing].map((step) => step.effectiveFrom).filter((at) => at > now),
+  ];
   const known = [...existing];
-  const added: SeedPrice[] = [];
+  const added: PriceStep[] = [];
   for (const moment of moments.sort((a, b) => a.getTime() - b.getTime())) {
     const target = inForce(wanted, moment);
     const current = inForce(known, moment);
     if (target === undefined || (current && samePrice(target.price, current.price))) continue;
-    const row = { ...target, effectiveFrom: moment };
-    known.push(row);
-    added.push(row);
+    const step = { effectiveFrom: moment, price: target.price };
+    known.push(step);
+    added.push(step);
   }
   return added;
 }
@@ -112,7 +122,7 @@ function matches(rule: MatchLogic, name: string): boolean {
   return new RegExp(rule.regex).test(name);
 }
 
-function schedule(entry: ModelInfo): readonly { effectiveFrom: Date; price: Price }[] {
+function scheduleOf(entry: ModelInfo): readonly PriceStep[] {
   const steps = Array.isArray(entry.prices) ? entry.prices : [{ prices: entry.prices }];
   return steps.flatMap(({ constraint, prices }) => {
     // A price for hours of the day has no place in our table; the model stays unpriced.

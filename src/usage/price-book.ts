@@ -1,0 +1,70 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { ConfigWatch } from '../database/config-watch.ts';
+import type { Usage } from '../dialects/dialect.ts';
+import { ANY_KIND, priceNames } from './model-names.ts';
+import { inForce } from './price-seed.ts';
+import { BY_ADMINISTRATOR, PricesRepository, type StoredPrice } from './prices.repository.ts';
+import { costOf, isFree } from './pricing.ts';
+
+/** Both null = unpriced. `priceId` stands beside the usage in the ledger; null with a cost of 0 when nothing was used. */
+export interface Cost {
+  readonly costNanos: bigint | null;
+  readonly priceId: string | null;
+}
+
+/**
+ * Every price in memory, so that settling asks nobody. States: empty until the application has started; then as the
+ * database was at the last change taken in. Rows are only added, never changed or taken away.
+ */
+@Injectable()
+export class PriceBook implements OnModuleInit {
+  private readonly ids = new Set<string>();
+  /** By `kind model`, in the order they were written. */
+  private readonly seeded = new Map<string, StoredPrice[]>();
+  private readonly administered = new Map<string, StoredPrice[]>();
+
+  constructor(
+    private readonly prices: PricesRepository,
+    private readonly watch: ConfigWatch,
+  ) {}
+
+  onModuleInit(): void {
+    this.watch.onChange(async (fromVersion) => {
+      for (const row of await this.prices.writtenAbove(fromVersion)) this.add(row);
+    });
+  }
+
+  /** `model` is the upstream's name for it, which is what the vendor bills; `at` is when the call was admitted. */
+  cost(kind: string, model: string, usage: Usage, at: Date): Cost {
+    const row = this.find(kind, model, at);
+    if (row === undefined) return { costNanos: isFree(usage) ? 0n : null, priceId: null };
+    const costNanos = costOf(usage, row.price);
+    return { costNanos, priceId: costNanos === null ? null : row.id };
+  }
+
+  /**
+   * An administrator's price goes before every seeded one; then the exact name before the name without its release;
+   * then the kind's own price before that of any kind; then the latest that has begun.
+   */
+  find(kind: string, model: string, at: Date): StoredPrice | undefined {
+    for (const shelf of [this.administered, this.seeded]) {
+      for (const name of priceNames(model)) {
+        for (const of of [kind, ANY_KIND]) {
+          const row = inForce(shelf.get(`${of} ${name}`) ?? [], at);
+          if (row !== undefined) return row;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  private add(row: StoredPrice): void {
+    if (this.ids.has(row.id)) return;
+    this.ids.add(row.id);
+    const shelf = row.source === BY_ADMINISTRATOR ? this.administered : this.seeded;
+    const name = `${row.kind} ${row.model}`;
+    const rows = shelf.get(name) ?? [];
+    rows.push(row);
+    shelf.set(name, rows);
+  }
+}
