@@ -12,3 +12,8 @@ export type RoutePolicy = 'public' | 'key' | 'admin' | 'metrics';
 export const ROUTE_POLICY = Symbol('RoutePolicy');
 
 export const Policy = (policy: RoutePolicy) => SetMetadata(ROUTE_POLICY, policy);
+
+export const ENFORCED_POLICY = Symbol('EnforcedPolicy');
+
+/** On a guard: the policy that it enforces. A route of that policy without such a guard fails the boot. */
+export const Enforces = (policy: Exclude<RoutePolicy, 'public'>) => SetMetadata(ENFORCED_POLICY, policy);

@@ -1,0 +1,32 @@
+import type { IncomingMessage } from 'node:http';
+import { v7 as uuidv7 } from 'uuid';
+
+/** What is known of a request before anything else is. */
+export interface RequestContext {
+  /** The ledger's id, uuidv7: made here, never taken from a client. */
+  readonly requestId: string;
+  /** The client's own id, to be echoed: printable ASCII, at most 128 characters. */
+  readonly clientRequestId: string | undefined;
+  /** `performance.now()` at the first look. */
+  readonly receivedAt: number;
+}
+
+const CLIENT_ID_LENGTH = 128;
+const contexts = new WeakMap<IncomingMessage, RequestContext>();
+
+/** The same context for the whole life of a request. */
+export function contextOf(request: IncomingMessage): RequestContext {
+  let context = contexts.get(request);
+  if (context === undefined) {
+    context = { requestId: uuidv7(), clientRequestId: clientIdOf(request), receivedAt: performance.now() };
+    contexts.set(request, context);
+  }
+  return context;
+}
+
+function clientIdOf({ headers }: IncomingMessage): string | undefined {
+  const given = headers['x-relay-client-request-id'] ?? headers['x-request-id'];
+  if (typeof given !== 'string') return undefined;
+  const printable = given.replace(/[^\x20-\x7e]/g, '').trim();
+  return printable === '' ? undefined : printable.slice(0, CLIENT_ID_LENGTH);
+}
