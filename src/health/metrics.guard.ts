@@ -8,11 +8,13 @@ import {
 } from '@nestjs/common';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Enforces } from '../access/route-policy.ts';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 
 /** The `metrics` policy: without a configured token the route does not exist on the public port. */
 @Injectable()
+@Enforces('metrics')
 export class MetricsGuard implements CanActivate {
   constructor(@Inject(ENV) private readonly env: Env) {}
 
