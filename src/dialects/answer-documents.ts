@@ -1,5 +1,6 @@
 import type { Framing } from './dialect.ts';
-import { type JsonListener, JsonMachine, type JsonToken, type ScalarKind } from './json-machine.ts';
+import { JsonMachine } from './json-machine.ts';
+import type { JsonListener, JsonToken, ScalarKind } from './json-token.ts';
 import { type PathNode, PathCursor } from './json-paths.ts';
 import { SseFramer, type SseListener } from './sse.ts';
 

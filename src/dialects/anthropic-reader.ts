@@ -8,7 +8,7 @@ import {
   type Operation,
   type Usage,
 } from './dialect.ts';
-import { type JsonToken, type ScalarKind, tokenText } from './json-machine.ts';
+import { type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
 import { compilePaths } from './json-paths.ts';
 
 const ERROR = ['type', 'error.type', 'error.message'];

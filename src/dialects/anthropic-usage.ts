@@ -1,5 +1,5 @@
 import type { Usage } from './dialect.ts';
-import { type JsonToken, type ScalarKind, tokenText } from './json-machine.ts';
+import { type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
 import { safe, TokenCounts } from './token-counts.ts';
 
 const TOOL = 'server_tool_use.';

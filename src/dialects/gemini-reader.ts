@@ -8,7 +8,7 @@ import {
   type Usage,
 } from './dialect.ts';
 import { GEMINI_COUNTS, geminiUsage, isContradictory } from './gemini-usage.ts';
-import { type JsonToken, type ScalarKind, tokenText } from './json-machine.ts';
+import { type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
 import { compilePaths } from './json-paths.ts';
 import { TokenCounts } from './token-counts.ts';
 

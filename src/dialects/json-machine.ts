@@ -8,32 +8,9 @@
  *
  * UTF-8 is not checked here: bytes from 0x80 up are taken as they are inside strings and refused elsewhere.
  */
-export type ScalarKind = 'string' | 'number' | 'boolean' | 'null';
 
-/** The token at hand, valid only during the call that hands it over. */
-export interface JsonToken {
-  /** Its bytes are `bytes[start..end)`: a string's content without the quotes, escapes as written. */
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-  /** It was split and too long to carry: `bytes` holds its first 4 KiB. */
-  readonly long: boolean;
-  /** A string with a backslash in it. */
-  readonly escaped: boolean;
-  /** UTF-8 bytes that a string has once decoded. */
-  readonly decodedBytes: number;
-  /** Where it began (its quote, for a string), as an index into what was pushed then. */
-  readonly at: number;
-}
-
-/** `at` is the index of the byte in what is being pushed; `offset` counts from the start of the document. */
-export interface JsonListener {
-  name(token: JsonToken): void;
-  /** `end` is the index after the token, its closing quote included. */
-  scalar(kind: ScalarKind, token: JsonToken, end: number): void;
-  open(array: boolean, at: number, offset: number): void;
-  close(at: number, array: boolean, offset: number): void;
-}
+import { ENDS, MINUS, nextInNumber, WHOLE, WRONG, ZERO } from './json-number.ts';
+import type { JsonListener, JsonToken } from './json-token.ts';
 
 export interface JsonLimits {
   readonly depth: number;
@@ -62,14 +39,6 @@ const STRING = 9;
 const ESCAPE = 10;
 const HEX = 11;
 const WORD = 12;
-const MINUS = 13;
-const ZERO = 14;
-const WHOLE = 15;
-const POINT = 16;
-const FRACTION = 17;
-const EXPONENT = 18;
-const SIGN = 19;
-const POWER = 20;
 
 const OBJECT = 0;
 const ARRAY = 1;
@@ -343,14 +312,14 @@ export class JsonMachine implements JsonToken {
     let i = from;
     while (i < to) {
       const b = bytes[i]!;
-      const next = b >= 0x30 && b <= 0x39 ? afterDigit(state, b) : afterMark(state, b);
-      if (next === DONE) {
+      const next = nextInNumber(state, b);
+      if (next === ENDS) {
         this.state = AFTER;
         this.finish(bytes, i);
         this.listener.scalar('number', this, i);
         return this.structure(bytes, i, pushed);
       }
-      if (next === BROKEN) return this.fail('not a number', i);
+      if (next === WRONG) return this.fail('not a number', i);
       state = next;
       i += 1;
     }
@@ -399,50 +368,9 @@ export class JsonMachine implements JsonToken {
   }
 }
 
-/** The text of a name or a string; the beginning of it when the token was too long to carry. */
-export function tokenText(token: JsonToken): string {
-  const { bytes, start, end } = token;
-  const buffer = Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const text = buffer.toString('utf8', start, end);
-  if (!token.escaped) return text;
-  try {
-    return JSON.parse(`"${text}"`) as string;
-  } catch {
-    return text; // cut inside an escape
-  }
-}
-
 /** UTF-8 bytes of a UTF-16 unit; each half of a surrogate pair counts for two of the pair's four. */
 function utf8Bytes(unit: number): number {
   if (unit < 0x80) return 1;
   if (unit < 0x800) return 2;
   return unit >= 0xd800 && unit <= 0xdfff ? 2 : 3;
-}
-
-function afterDigit(state: number, digit: number): number {
-  switch (state) {
-    case MINUS:
-      return digit === 0x30 ? ZERO : WHOLE;
-    case ZERO:
-      return BROKEN;
-    case POINT:
-      return FRACTION;
-    case EXPONENT:
-    case SIGN:
-      return POWER;
-    default:
-      return state;
-  }
-}
-
-/** DONE where the number may end before this byte. */
-function afterMark(state: number, b: number): number {
-  if (b === 0x2e) return state === ZERO || state === WHOLE ? POINT : BROKEN;
-  if (b === 0x65 || b === 0x45) {
-    return state === ZERO || state === WHOLE || state === FRACTION ? EXPONENT : BROKEN;
-  }
-  if (b === 0x2b || b === 0x2d) return state === EXPONENT ? SIGN : BROKEN;
-  return state === ZERO || state === WHOLE || state === FRACTION || state === POWER ? DONE : BROKEN;
 }

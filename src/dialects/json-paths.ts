@@ -1,4 +1,4 @@
-import { type JsonToken, tokenText } from './json-machine.ts';
+import { type JsonToken, tokenText } from './json-token.ts';
 
 /**
  * Places in a JSON document that somebody wants to see, as a tree: `usage.input_tokens`, `requests[].model`,

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { CallError } from './dialect.ts';
-import { type JsonListener, JsonMachine, type JsonToken } from './json-machine.ts';
+import { JsonMachine } from './json-machine.ts';
+import type { JsonListener, JsonToken } from './json-token.ts';
 import { compilePaths } from './json-paths.ts';
 import { readValue, scanBody } from './json-scan.ts';
 

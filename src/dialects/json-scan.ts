@@ -1,14 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { setImmediate } from 'node:timers/promises';
 import { CallError, type Span } from './dialect.ts';
-import {
-  type JsonListener,
-  JsonMachine,
-  type JsonProblem,
-  type JsonToken,
-  type ScalarKind,
-  tokenText,
-} from './json-machine.ts';
+import { JsonMachine, type JsonProblem } from './json-machine.ts';
+import { type JsonListener, type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
 import { type PathNode, PathCursor } from './json-paths.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Usage } from './dialect.ts';
-import { type JsonToken, type ScalarKind, tokenText } from './json-machine.ts';
+import { type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
 
 /**
  * Token counts as an upstream reports them, by the vendor's own names. Those of the document at hand wait until it is
