@@ -80,8 +80,8 @@ export interface AnswerFailure {
 }
 
 /**
- * Reads a copy of an answer's bytes as they pass, split anywhere. Never throws, never keeps more than 1 MiB;
- * beyond that it stops looking and `lost` becomes true.
+ * Reads a copy of an answer's bytes as they pass, split anywhere. Never throws, and keeps a few KiB at most, however
+ * large an event or a document is.
  */
 export interface AnswerReader {
   push(chunk: Uint8Array): void;
@@ -93,7 +93,7 @@ export interface AnswerReader {
   readonly reported: boolean;
   /** A reported number was not a non-negative safe integer and was ignored. */
   readonly suspicious: boolean;
-  /** An event outgrew the buffer, or the document is not the dialect's: usage may be missing. */
+  /** An event or the document is not JSON, or not the dialect's: usage may be missing. */
   readonly lost: boolean;
   /** The dialect's own end was seen: message_stop, a finishReason on the last frame, a whole JSON document. */
   readonly complete: boolean;
