@@ -34,6 +34,9 @@ export interface EmbeddedPostgresOptions {
   readonly tell?: (sentence: string) => void;
 }
 
+/** Somebody took the port after it was found free. */
+class PortTaken extends Error {}
+
 const READY_WITHIN_MS = 120_000;
 const ATTEMPTS = 5;
 
@@ -131,6 +134,8 @@ async function launchServer(
       await sleep(200 * attempt);
       continue;
     }
+    if (said.includes('could not bind'))
+      throw new PortTaken(`Port ${port} of the embedded Postgres is taken`);
     if (said.includes('lock file "postmaster.pid" already exists')) throw new FolderInUse(cluster);
     throw new Error(`The embedded Postgres did not start:\n${said.split('\n').slice(-6).join('\n')}`);
   }
