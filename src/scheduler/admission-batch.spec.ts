@@ -1,0 +1,83 @@
+import type { AdmissionRequest, Candidate } from './admission.ts';
+import { decodeAnswer, encodeBatch } from './admission-batch.ts';
+
+const candidate = (accountId: string, version = 1n, tier = 0): Candidate => ({
+  accountId,
+  version,
+  tier,
+  modelFamily: 'm',
+});
+
+function request(requestId: string, keyId: string, candidates: readonly Candidate[]): AdmissionRequest {
+  return {
+    requestId,
+    keyId,
+    keyVersion: 7n,
+    lane: 'generate',
+    door: 'claude',
+    model: 'm-1',
+    candidates,
+    kindOf: (id) => `kind of ${id}`,
+  };
+}
+
+describe('a batch on the wire', () => {
+  it('sends keys and accounts once, sorted, and candidate sets once for each array', () => {
+    const shared = [candidate('b', 2n), candidate('a', 3n, 1)];
+    const { values, accounts } = encodeBatch([
+      request('r1', 'k2', shared),
+      request('r2', 'k1', shared),
+      request('r3', 'k2', []),
+      request('r4', 'k2', [candidate('c')]),
+    ]);
+    expect(accounts).toEqual(['a', 'b', 'c']);
+    expect(values).toEqual([
+      '{k1,k2}',
+      '{a,b,c}',
+      ['kind of a', 'kind of b', 'kind of c'],
+      ['m'],
+      '{1,3,3}',
+      '{2,2,3}',
+      '{2,1,3}',
+      '{2,3,1}',
+      '{0,1,0}',
+      '{1,1,1}',
+      '{r1,r2,r3,r4}',
+      '{2,1,2,2}',
+      '{7,7,7,7}',
+      '{false,false,false,false}',
+      '{1,1,2,3}',
+      ['claude', 'claude', 'claude', 'claude'],
+      ['m-1', 'm-1', 'm-1', 'm-1'],
+    ]);
+  });
+
+  it('reads leases, refusals and waits in the order of the requests', () => {
+    const requests = [request('r1', 'k', []), request('r2', 'k', []), request('r3', 'k', [])];
+    expect(decodeAnswer('1700000000123456;2,-5,-2;0,1500001,0', requests, ['a', 'b'], 'e')).toEqual([
+      {
+        admitted: true,
+        lease: {
+          requestId: 'r1',
+          attempt: 1,
+          epoch: 'e',
+          keyId: 'k',
+          accountId: 'b',
+          admittedAt: new Date(1700000000123),
+        },
+      },
+      { admitted: false, refusal: 'accounts-cooling', retryAfterMs: 1501 },
+      { admitted: false, refusal: 'key-full' },
+    ]);
+  });
+
+  it('tells an epoch that may not admit from an answer', () => {
+    expect(decodeAnswer('epoch', [request('r', 'k', [])], [], 'e')).toBeUndefined();
+  });
+
+  it('does not guess at an answer of another shape', () => {
+    expect(() => decodeAnswer('1;1,1;', [request('r', 'k', [])], ['a'], 'e')).toThrow('number of requests');
+    expect(() => decodeAnswer('1;-9;', [request('r', 'k', [])], ['a'], 'e')).toThrow('unknown code');
+    expect(() => decodeAnswer('1;2;', [request('r', 'k', [])], ['a'], 'e')).toThrow('unknown code');
+  });
+});

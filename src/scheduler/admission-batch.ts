@@ -1,0 +1,98 @@
+import type { AdmissionRequest, Decision, Refusal } from './admission.ts';
+
+/** Arguments of the `admit` function behind the epoch and its limit, and the accounts that answers name by position. */
+export interface EncodedBatch {
+  readonly values: readonly unknown[];
+  readonly accounts: readonly string[];
+}
+
+/** Refusals by the function's code: -1 is the first. */
+const REFUSALS: readonly Refusal[] = [
+  'key-unusable',
+  'key-full',
+  'stale',
+  'accounts-full',
+  'accounts-cooling',
+  'accounts-parked',
+  'no-account',
+];
+
+/**
+ * Keys and accounts go once, sorted, and are named by position from 1. Requests whose `candidates` are the same array
+ * share one candidate set, so a caller that keeps the array for a key and a model saves the database the most.
+ */
+export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch {
+  const keys = [...new Set(requests.map((request) => request.keyId))].sort();
+  const keyAt = positions(keys);
+  const sets = [...new Set(requests.map((request) => request.candidates))];
+  const setAt = positions(sets);
+  const candidates = sets.flat();
+  const accounts = [...new Set(candidates.map((candidate) => candidate.accountId))].sort();
+  const accountAt = positions(accounts);
+  const families = [...new Set(candidates.map((candidate) => candidate.modelFamily))];
+  const familyAt = positions(families);
+  const kinds = new Map<string, string>();
+  for (const request of requests) {
+    for (const { accountId } of request.candidates) {
+      if (!kinds.has(accountId)) kinds.set(accountId, request.kindOf(accountId));
+    }
+  }
+
+  let end = 0;
+  const ends = sets.map((set) => (end += set.length));
+  const values = [
+    literal(keys),
+    literal(accounts),
+    accounts.map((id) => kinds.get(id) ?? ''),
+    families,
+    literal(ends.map((last, index) => last - (sets[index]?.length ?? 0) + 1)),
+    literal(ends),
+    literal(candidates.map((candidate) => accountAt.get(candidate.accountId))),
+    literal(candidates.map((candidate) => candidate.version)),
+    literal(candidates.map((candidate) => candidate.tier)),
+    literal(candidates.map((candidate) => familyAt.get(candidate.modelFamily))),
+    literal(requests.map((request) => request.requestId)),
+    literal(requests.map((request) => keyAt.get(request.keyId))),
+    literal(requests.map((request) => request.keyVersion)),
+    literal(requests.map((request) => request.lane === 'count')),
+    literal(requests.map((request) => setAt.get(request.candidates))),
+    requests.map((request) => request.door),
+    requests.map((request) => request.model),
+  ];
+  return { values, accounts };
+}
+
+/** Decisions in the order of the requests, or undefined when the epoch may not admit. */
+export function decodeAnswer(
+  answer: string,
+  requests: readonly AdmissionRequest[],
+  accounts: readonly string[],
+  epoch: string,
+): Decision[] | undefined {
+  if (answer === 'epoch') return undefined;
+  const [clock = '', answers = '', waits = ''] = answer.split(';');
+  const places = answers.split(',');
+  const retries = waits.split(',');
+  if (places.length !== requests.length) throw new Error('Admission answered for another number of requests');
+  const admittedAt = new Date(Math.floor(Number(clock) / 1000));
+  return requests.map(({ requestId, keyId }, index): Decision => {
+    const place = Number(places[index]);
+    const accountId = accounts[place - 1];
+    if (accountId !== undefined) {
+      return { admitted: true, lease: { requestId, attempt: 1, epoch, keyId, accountId, admittedAt } };
+    }
+    const refusal = REFUSALS[-place - 1];
+    if (refusal === undefined) throw new Error('Admission answered with an unknown code');
+    if (refusal !== 'accounts-cooling') return { admitted: false, refusal };
+    return { admitted: false, refusal, retryAfterMs: Math.ceil(Number(retries[index]) / 1000) };
+  });
+}
+
+/** An array literal of ids, numbers and booleans, none of which needs quotes. */
+function literal(values: readonly unknown[]): string {
+  return `{${values.join(',')}}`;
+}
+
+function positions<T>(distinct: readonly T[]): Map<T, number> {
+  return new Map(distinct.map((value, index) => [value, index + 1]));
+}

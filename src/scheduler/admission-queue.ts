@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Queryable } from '../database/statement.ts';
+import { type AdmissionRequest, AdmissionUnavailable, type Decision } from './admission.ts';
+import { backoffMs } from './backoff.ts';
+import type { Replica } from './replica.ts';
+import { admitBatch } from './sql/admit-batch.ts';
+import { findOpenCall } from './sql/find-open-call.ts';
+import { failureOf } from './statement-failure.ts';
+import type { Strays } from './strays.ts';
+
+const LARGEST_BATCH = 64;
+const MOST_WAITING = 10_000;
+const TRIES = 4;
+/** From the batch's start: later failures are told to the callers at once instead of tried again. */
+const PATIENCE_MS = 1_000;
+
+export type BatchObserver = (rows: number, ms: number) => void;
+
+interface Waiting {
+  readonly request: AdmissionRequest;
+  readonly resolve: (decision: Decision) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * Requests for admission, decided in batches that their callers never see. One statement is in flight; what arrives
+ * meanwhile is the next batch, started on the next `setImmediate`, without any timer.
+ *
+ * States of a request: waiting → in the batch in flight → decided. A batch that fails because of one row's data, or
+ * whose outcome is not known, goes through a second time one request at a time; each then asks first whether it has an
+ * open row from the first time. A request whose outcome stays unknown is refused and noted as a stray.
+ */
+export class AdmissionQueue {
+  private waiting: Waiting[] = [];
+  private busy = false;
+
+  constructor(
+    private readonly db: Queryable,
+    private readonly replica: Replica,
+    private readonly strays: Strays,
+    private readonly observe: BatchObserver,
+  ) {}
+
+  /** @throws AdmissionUnavailable */
+  ask(request: AdmissionRequest): Promise<Decision> {
+    if (this.waiting.length >= MOST_WAITING) {
+      return Promise.reject(new AdmissionUnavailable('Too many calls wait for admission'));
+    }
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ request, resolve, reject });
+      this.start();
+    });
+  }
+
+  private start(): void {
+    if (this.busy || this.waiting.length === 0) return;
+    this.busy = true;
+    setImmediate(() => {
+      void this.next().finally(() => {
+        this.busy = false;
+        this.start();
+      });
+    });
+  }
+
+  private async next(): Promise<void> {
+    const batch = this.waiting.splice(0, LARGEST_BATCH);
+    const started = performance.now();
+    try {
+      await this.decide(batch, started + PATIENCE_MS);
+      this.observe(batch.length, performance.now() - started);
+    } catch (error) {
+      // Unless it was a quarrel over locks, those who wait behind would only wait for the same answer.
+      const behind = failureOf(error) === 'again' ? [] : this.waiting.splice(0);
+      const refused = unavailable(error);
+      for (const { reject } of [...batch, ...behind]) reject(refused);
+    }
+  }
+
+  private async decide(batch: readonly Waiting[], deadline: number): Promise<void> {
+    try {
+      answer(batch, await this.admit(batch, deadline));
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure === 'unknown' && performance.now() < deadline)
+        await this.decideEach(batch, deadline, error);
+      else if (failure === 'data') await this.decideEach(batch, deadline, error);
+      else {
+        if (failure === 'unknown') this.noteStrays(batch);
+        throw error;
+      }
+    }
+  }
+
+  private async decideEach(batch: readonly Waiting[], deadline: number, cause: unknown): Promise<void> {
+    for (const [index, waiting] of batch.entries()) {
+      try {
+        waiting.resolve(await this.decideOne(waiting, deadline));
+      } catch (error) {
+        if (failureOf(error) === 'data') {
+          waiting.reject(error instanceof Error ? error : new Error('Not admissible', { cause: error }));
+          continue;
+        }
+        this.noteStrays(failureOf(cause) === 'unknown' ? batch.slice(index) : [waiting]);
+        throw error;
+      }
+    }
+  }
+
+  /** A row found was written by the statement whose answer was lost; a duplicate, by one that was still on its way. */
+  private async decideOne(waiting: Waiting, deadline: number): Promise<Decision> {
+    for (let attempt = 1; ; attempt += 1) {
+      const lease = await this.findLease(waiting.request);
+      if (lease !== undefined) return lease;
+      try {
+        const [decision] = await this.admit([waiting], deadline);
+        if (decision !== undefined) return decision;
+        throw new Error('Admission did not answer');
+      } catch (error) {
+        const failure = failureOf(error);
+        const lost = failure === 'unknown' && performance.now() < deadline;
+        if (attempt === TRIES || !(lost || failure === 'data')) throw error;
+        if (failure === 'data' && (await this.findLease(waiting.request)) === undefined) throw error;
+      }
+    }
+  }
+
+  private async findLease({ requestId, keyId }: AdmissionRequest): Promise<Decision | undefined> {
+    const lease = await findOpenCall(this.db, requestId);
+    return lease?.keyId === keyId ? { admitted: true, lease } : undefined;
+  }
+
+  private async admit(batch: readonly Waiting[], deadline: number): Promise<Decision[]> {
+    const requests = batch.map(({ request }) => request);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const epoch = this.replica.current() ?? (await this.newBeat());
+        const decisions = await admitBatch(this.db, epoch, this.replica.aliveMs, requests);
+        if (decisions !== undefined) return decisions;
+        await this.newBeat();
+        if (attempt === TRIES) throw new AdmissionUnavailable('The epoch of this replica is not valid');
+      } catch (error) {
+        if (attempt === TRIES || failureOf(error) !== 'again' || performance.now() > deadline) throw error;
+        await sleep(backoffMs(attempt, 5, 50));
+      }
+    }
+  }
+
+  private async newBeat(): Promise<string> {
+    await this.replica.beat().catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    const epoch = this.replica.current();
+    if (epoch === undefined) throw new AdmissionUnavailable('This replica is closed');
+    return epoch;
+  }
+
+  private noteStrays(batch: readonly Waiting[]): void {
+    for (const { request } of batch) this.strays.note(request.requestId);
+  }
+}
+
+function unavailable(cause: unknown): AdmissionUnavailable {
+  if (cause instanceof AdmissionUnavailable) return cause;
+  return new AdmissionUnavailable('The database cannot be asked', { cause });
+}
+
+function answer(batch: readonly Waiting[], decisions: readonly Decision[]): void {
+  for (const [index, { resolve }] of batch.entries()) {
+    const decision = decisions[index];
+    if (decision !== undefined) resolve(decision);
+  }
+}

@@ -1,0 +1,4 @@
+import type { Env } from '../config/env.ts';
+
+/** How often a replica beats, after how long a silent one is dead, and how often that is looked at. */
+export type Clocks = Pick<Env, 'heartbeatMs' | 'epochTtlMs' | 'sweepMs'>;

@@ -1,0 +1,90 @@
+import type { Logger } from 'pino';
+import type { Queryable } from '../database/statement.ts';
+import type { Clocks } from './clocks.ts';
+import type { Replica } from './replica.ts';
+import { forgetCooldowns } from './sql/cooldowns.ts';
+import { forgetEpochs, sweepEpochs } from './sql/epochs.ts';
+import { ensureLedgerPartitions } from './sql/ledger-partitions.ts';
+import type { Strays } from './strays.ts';
+
+const DAY_MS = 86_400_000;
+/** At most so long after a failure. */
+const RETRY_MS = 60_000;
+const SWEPT_AT_ONCE = 500;
+
+/**
+ * What a replica does by the clock beside its work: it beats, sweeps after dead replicas, and once a day makes the
+ * ledger's coming partitions and forgets what is long over. Each runs by itself, one at a time; a failure is logged and
+ * the next turn tries again.
+ *
+ * States: made → started (three timers) → stopped.
+ */
+export class Maintenance {
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private stopped = false;
+
+  constructor(
+    private readonly db: Queryable,
+    private readonly replica: Replica,
+    private readonly strays: Strays,
+    private readonly clocks: Clocks,
+    private readonly log: Logger,
+  ) {}
+
+  /** The first beat and the partitions are tried at once; where they fail, admission stays closed until a beat works. */
+  async start(): Promise<void> {
+    await this.attempt('heartbeat', () => this.replica.beat());
+    const made = await this.attempt('ledger partitions', () => ensureLedgerPartitions(this.db));
+    this.every('heartbeat', this.clocks.heartbeatMs, () => this.replica.beat());
+    this.every('sweep', this.clocks.sweepMs, () => this.sweep());
+    this.every('tending', DAY_MS, () => this.tend(), made ? DAY_MS : RETRY_MS);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    for (const timer of this.timers) clearTimeout(timer);
+  }
+
+  /** Frees what dead replicas held. Silence means something only to one who has itself been answered all along. */
+  async sweep(): Promise<void> {
+    await this.strays.release(this.db);
+    await this.sweepEnded(this.replica.isSteady() ? this.clocks.epochTtlMs : null);
+  }
+
+  /** Epochs that are closed or marked dead already hold nothing rightly, whoever looks. */
+  async sweepEnded(ttlMs: number | null): Promise<void> {
+    for (;;) {
+      const { marked, orphaned } = await sweepEpochs(this.db, ttlMs);
+      if (marked + orphaned > 0) this.log.warn({ marked, orphaned }, 'dead replicas swept');
+      if (orphaned < SWEPT_AT_ONCE) return;
+    }
+  }
+
+  private async tend(): Promise<void> {
+    await ensureLedgerPartitions(this.db);
+    await forgetEpochs(this.db);
+    await forgetCooldowns(this.db);
+  }
+
+  private every(name: string, ms: number, work: () => Promise<void>, first = ms): void {
+    if (this.stopped) return;
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      void this.attempt(name, work).then((done) =>
+        this.every(name, ms, work, done ? ms : Math.min(ms / 4, RETRY_MS)),
+      );
+    }, first);
+    timer.unref();
+    this.timers.add(timer);
+  }
+
+  private async attempt(name: string, work: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!this.stopped) this.log.warn({ err: error, task: name }, 'maintenance failed');
+      return false;
+    }
+  }
+}

@@ -1,0 +1,153 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ENV } from '../config/config.module.ts';
+import { HOT_POOL, LEDGER_POOL } from '../database/hot-pool.ts';
+import type { Queryable } from '../database/statement.ts';
+import { LOGGER } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { type AdmissionRequest, AdmissionUnavailable, type Decision } from './admission.ts';
+import { AdmissionQueue } from './admission-queue.ts';
+import type { Clocks } from './clocks.ts';
+import { Maintenance } from './maintenance.ts';
+import { Replica } from './replica.ts';
+import type { Settlement } from './settlement.ts';
+import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
+import {
+  clearCooldowns,
+  type CooldownRow,
+  listCooldowns,
+  parkAccount,
+  type Parking,
+} from './sql/cooldowns.ts';
+import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
+import { Strays } from './strays.ts';
+
+const LAST_FLUSH_MS = 5_000;
+
+/**
+ * Who may call, on which account, and what it came to: limits exact over all replicas, usage written once. Knows
+ * Postgres, not HTTP.
+ *
+ * States: made → started (an epoch is registered and beats; without one, admission tries to get one) → closed
+ * (settlements flushed, the epoch ended and what it still held written off).
+ */
+@Injectable()
+export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly strays = new Strays();
+  private readonly replica: Replica;
+  private readonly admissions: AdmissionQueue;
+  private readonly settlements: SettlementQueue;
+  private readonly maintenance: Maintenance;
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    @Inject(HOT_POOL) private readonly hot: Queryable,
+    @Inject(LEDGER_POOL) private readonly ledger: Queryable,
+    @Inject(ENV) clocks: Clocks,
+    @Inject(LOGGER) private readonly log: Logger,
+    private readonly metrics: Metrics,
+  ) {
+    this.replica = new Replica(ledger, clocks);
+    this.admissions = new AdmissionQueue(hot, this.replica, this.strays, (rows, ms) =>
+      metrics.batch('admit', rows, ms),
+    );
+    this.settlements = new SettlementQueue(ledger, this.settlementEvents());
+    this.maintenance = new Maintenance(ledger, this.replica, this.strays, clocks, log);
+  }
+
+  onApplicationBootstrap(): Promise<void> {
+    return this.start();
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.close();
+  }
+
+  /** A database that is away does not keep it from starting; admission opens with the first heartbeat. */
+  start(): Promise<void> {
+    return this.maintenance.start();
+  }
+
+  /** True, or why nothing can be admitted now. */
+  readiness(): true | string {
+    if (this.replica.current() === undefined) return 'no heartbeat reaches the database';
+    return this.settlements.isFull ? 'too many settlements wait for the database' : true;
+  }
+
+  /**
+   * Decides, and takes the places: an admitted call is a lease that must be settled, also when its client has left
+   * meanwhile.
+   * @throws AdmissionUnavailable
+   */
+  async admit(request: AdmissionRequest): Promise<Decision> {
+    if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
+    return this.admissions.ask(request);
+  }
+
+  /** Resolves when the ledger row is committed and the places are back; waits as long as the database is away. */
+  settle(settlement: Settlement): Promise<void> {
+    return this.settlements.settle(settlement);
+  }
+
+  /** Sends what is collected now and waits until it is committed. */
+  flush(): Promise<void> {
+    return this.settlements.flush();
+  }
+
+  /** Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= this.closeOnce();
+    return this.closing;
+  }
+
+  /** @see parkAccount */
+  park(parking: Parking): Promise<boolean> {
+    return parkAccount(this.hot, parking);
+  }
+
+  clearCooldowns(accountId: string): Promise<void> {
+    return clearCooldowns(this.hot, accountId);
+  }
+
+  cooldowns(): Promise<CooldownRow[]> {
+    return listCooldowns(this.hot);
+  }
+
+  /** Places taken over all replicas, by account id. */
+  inUseByAccount(ids: readonly string[]): Promise<Map<string, number>> {
+    return accountPlaces(this.hot, ids);
+  }
+
+  inUseByKey(ids: readonly string[]): Promise<Map<string, KeyPlaces>> {
+    return keyPlaces(this.hot, ids);
+  }
+
+  private async closeOnce(): Promise<void> {
+    this.maintenance.stop();
+    await Promise.race([this.settlements.flush(), sleep(LAST_FLUSH_MS, undefined, { ref: false })]);
+    const lost = this.settlements.size;
+    if (lost > 0) this.log.error({ lost }, 'settlements could not be written before the end');
+    try {
+      await this.strays.release(this.ledger);
+      await this.replica.close();
+      await this.maintenance.sweepEnded(null);
+    } catch (error) {
+      this.log.warn({ err: error }, 'this replica ends without telling the database; the others will notice');
+    }
+  }
+
+  private settlementEvents(): SettlementEvents {
+    return {
+      batch: (rows, ms) => this.metrics.batch('settle', rows, ms),
+      pending: (count) => this.metrics.pendingSettles(count),
+      delayed: (error, attempt) => {
+        if (attempt % 20 === 3) this.log.warn({ err: error, attempt }, 'settlements wait for the database');
+      },
+      unsettleable: ({ requestId, attempt }, error, lost) => {
+        if (lost) this.strays.note(requestId);
+        this.log.error({ err: error, requestId, attempt, lost }, 'the ledger cannot hold a settlement');
+      },
+    };
+  }
+}

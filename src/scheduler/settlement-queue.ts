@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Queryable } from '../database/statement.ts';
+import { NO_USAGE } from '../dialects/dialect.ts';
+import { backoffMs } from './backoff.ts';
+import type { Settlement } from './settlement.ts';
+import { settleBatch } from './sql/settle-batch.ts';
+import { failureOf } from './statement-failure.ts';
+
+const LARGEST_BATCH = 64;
+/** Nobody waits for a settlement, and fewer, fuller statements are the largest saving at ordinary load. */
+const COLLECT_MS = 20;
+const LONGEST_BACKOFF_MS = 2_000;
+/** Beyond it nothing more is admitted, so that what a long outage leaves in memory is bounded. */
+const MOST_PENDING = 10_000;
+
+export interface SettlementEvents {
+  batch(rows: number, ms: number): void;
+  pending(count: number): void;
+  /** A batch waits for the database; `attempt` from 1. */
+  delayed(error: unknown, attempt: number): void;
+  /** The database cannot hold this row; it was written without its figures, or (`lost`) not at all. */
+  unsettleable(settlement: Settlement, error: unknown, lost: boolean): void;
+}
+
+interface Pending {
+  readonly settlement: Settlement;
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Settlements on their way to the ledger: collected for 20 ms or up to 64, one statement in flight.
+ *
+ * States of one: collected → in the batch in flight → committed. A settlement is idempotent, so a batch whose outcome
+ * is not known is simply sent again, with growing pauses, for as long as the process lives. A row that the database
+ * cannot hold is written without its figures, so that its places come back and the ledger shows that something was.
+ */
+export class SettlementQueue {
+  /** By request and attempt: settling twice while the first waits is one settlement. */
+  private readonly pending = new Map<string, Pending>();
+  private collected: Pending[] = [];
+  private busy = false;
+  private urgent = false;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly db: Queryable,
+    private readonly events: SettlementEvents,
+  ) {}
+
+  get isFull(): boolean {
+    return this.pending.size >= MOST_PENDING;
+  }
+
+  get size(): number {
+    return this.pending.size;
+  }
+
+  /** Resolves when committed; rejects only when not even a row without figures could be written. */
+  settle(settlement: Settlement): Promise<void> {
+    const id = idOf(settlement);
+    const known = this.pending.get(id);
+    if (known !== undefined) return known.promise;
+    const { promise, resolve, reject } = deferred();
+    const entry = { settlement, promise, resolve, reject };
+    this.pending.set(id, entry);
+    this.collected.push(entry);
+    this.events.pending(this.pending.size);
+    this.start();
+    return promise;
+  }
+
+  /** Sends at once what has been collected; resolves when nothing is pending, for which the database must answer. */
+  async flush(): Promise<void> {
+    this.urgent = true;
+    this.start();
+    while (this.pending.size > 0) {
+      await Promise.allSettled([...this.pending.values()].map(({ promise }) => promise));
+    }
+    this.urgent = false;
+  }
+
+  private start(): void {
+    if (this.busy || this.collected.length === 0) return;
+    if (!this.urgent && this.collected.length < LARGEST_BATCH) {
+      this.timer ??= setTimeout(() => this.run(), COLLECT_MS);
+      return;
+    }
+    this.run();
+  }
+
+  private run(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.busy) return;
+    this.busy = true;
+    void this.send(this.collected.splice(0, LARGEST_BATCH)).finally(() => {
+      this.busy = false;
+      this.events.pending(this.pending.size);
+      this.start();
+    });
+  }
+
+  private async send(batch: readonly Pending[]): Promise<void> {
+    try {
+      await this.write(batch.map(({ settlement }) => settlement));
+      for (const entry of batch) this.end(entry).resolve();
+    } catch (error) {
+      if (batch.length > 1) for (const entry of batch) await this.send([entry]);
+      else for (const entry of batch) await this.writeBare(entry, error);
+    }
+  }
+
+  /** @throws only what one row's own data is to blame for. */
+  private async write(settlements: readonly Settlement[]): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      const started = performance.now();
+      try {
+        await settleBatch(this.db, settlements);
+        this.events.batch(settlements.length, performance.now() - started);
+        return;
+      } catch (error) {
+        if (failureOf(error) === 'data') throw error;
+        this.events.delayed(error, attempt);
+        await sleep(backoffMs(attempt - 1, 25, LONGEST_BACKOFF_MS));
+      }
+    }
+  }
+
+  private async writeBare(entry: Pending, cause: unknown): Promise<void> {
+    try {
+      await this.write([bare(entry.settlement)]);
+      this.events.unsettleable(entry.settlement, cause, false);
+      this.end(entry).resolve();
+    } catch (error) {
+      this.events.unsettleable(entry.settlement, error, true);
+      this.end(entry).reject(error);
+    }
+  }
+
+  private end(entry: Pending): Pending {
+    this.pending.delete(idOf(entry.settlement));
+    return entry;
+  }
+}
+
+function idOf({ requestId, attempt }: Settlement): string {
+  return `${requestId}/${attempt}`;
+}
+
+/** The same attempt without anything that could be refused. */
+function bare(settlement: Settlement): Settlement {
+  return {
+    ...settlement,
+    upstreamModel: settlement.model,
+    outcome: 'unknown',
+    status: null,
+    reason: 'unsettleable',
+    usage: NO_USAGE,
+    estimated: true,
+    suspicious: true,
+    costNanos: null,
+    priceId: null,
+    firstByteMs: null,
+    durationMs: 0,
+    upstreamRequestId: null,
+    clientRequestId: null,
+  };
+}
+
+function deferred() {
+  let resolve: () => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  // Whoever does not look at the promise has been told by the event.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}
