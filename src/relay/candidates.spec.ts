@@ -63,6 +63,13 @@ describe('who may serve a call', () => {
     expect(ids([account('a')], key(), () => ({ ...upstream, speaks: 'gemini' }))).toEqual([]);
   });
 
+  it('is nobody when the body names another model that the key may not use', () => {
+    const narrow = key({ models: ['claude-x'] });
+    const beside = { ...call, otherModels: ['claude-opus'] };
+    expect(candidatesFor(beside, narrow, [account('a')], () => upstream)).toEqual([]);
+    expect(candidatesFor(beside, key(), [account('a')], () => upstream)).toHaveLength(1);
+  });
+
   it('is every account for an unbound key, in one tier', () => {
     expect(ids([account('a'), account('b')], key())).toEqual(['a@0', 'b@0']);
   });

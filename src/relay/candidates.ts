@@ -32,13 +32,15 @@ export function tierOf(key: ApiKey, account: Account): number | undefined {
 
 /** Every account that may serve the call: its kind speaks the dialect, its policy has the model, the key may use it. */
 export function candidatesFor(
-  call: Pick<Call, 'dialect' | 'model'>,
+  call: Pick<Call, 'dialect' | 'model' | 'otherModels'>,
   key: ApiKey,
   accounts: readonly Account[],
   upstreamOf: (kind: string) => Upstream | undefined,
 ): readonly Candidate[] {
   const candidates: Candidate[] = [];
-  if (!matchesAny(key.models, call.model)) return candidates;
+  // A body may name models that run beside the main one; the key must be allowed every one of them.
+  const named = [call.model, ...(call.otherModels ?? [])];
+  if (!named.every((model) => matchesAny(key.models, model))) return candidates;
   for (const account of accounts) {
     const upstream = upstreamOf(account.kind);
     if (!account.enabled || upstream === undefined || upstream.speaks !== call.dialect) continue;

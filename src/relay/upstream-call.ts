@@ -58,7 +58,7 @@ export class UpstreamCall {
       method: 'POST',
       url: upstream.address(call, account, model),
       headers: { ...call.headers, 'content-type': 'application/json' },
-      body: mapped && call.modelSpans.length > 0 ? Buffer.concat(withModel(call, model)) : call.body,
+      body: mapped && call.modelSpans.length > 0 ? withModel(call, model) : call.body,
     };
   }
 
