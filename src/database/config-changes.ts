@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { CONFIG_CHANNEL } from './config-watch.ts';
+import { insertAudit, sendHint, takeVersion } from './config.repository.ts';
 
 /** What the audit log keeps of a change. Secrets are masked by the caller. */
 export interface ChangeEntry<T = unknown> {
@@ -42,27 +42,14 @@ export class ConfigChanges {
     entry: ChangeEntry<T>,
     work: (tx: EntityManager, version: bigint) => Promise<T>,
   ): Promise<T> {
-    const bumped = await tx.query<[{ version: string }[], number]>(
-      'update config_version set version = version + 1 returning version',
-    );
-    const version = BigInt(bumped[0][0]?.version ?? 0);
+    const version = await takeVersion(tx);
     const result = await work(tx, version);
     const told = (state: ChangeEntry<T>['after']): string | null =>
       toJson(typeof state === 'function' ? state(result) : state);
-    await tx.query(
-      `insert into audit_log (id, at, actor, action, resource, resource_id, before, after)
-       values ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7)`,
-      [
-        uuidv7(),
-        entry.actor,
-        entry.action,
-        entry.resource,
-        entry.resourceId,
-        told(entry.before),
-        told(entry.after),
-      ],
-    );
-    await tx.query('select pg_notify($1, $2)', [CONFIG_CHANNEL, String(version)]);
+    const { actor, action, resource, resourceId } = entry;
+    const [before, after] = [told(entry.before), told(entry.after)];
+    await insertAudit(tx, { id: uuidv7(), actor, action, resource, resourceId, before, after });
+    await sendHint(tx, version);
     return result;
   }
 }

@@ -9,13 +9,9 @@ import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { ConfigHint } from './config-hint.ts';
+import { CONFIG_CHANNEL, READ_VERSION } from './config.repository.ts';
 import { HOT_POOL } from './hot-pool.ts';
-import type { Queryable, Statement } from './statement.ts';
-
-/** Channel of the hint that settings changed; the payload is the version. */
-export const CONFIG_CHANNEL = 'relay_config';
-
-const READ_VERSION: Statement = { name: 'read-config-version', text: 'select version from config_version' };
+import type { Queryable } from './statement.ts';
 
 interface Listener {
   /** What it has taken in; it is asked again from here until it succeeds. */
@@ -63,8 +59,9 @@ export class ConfigWatch implements OnApplicationBootstrap, BeforeApplicationShu
    */
   refresh(): Promise<void> {
     if (this.closed) return Promise.resolve();
+    if (this.next !== undefined) return this.next;
     if (this.running === undefined) return this.begin();
-    return (this.next ??= this.running.then(() => {
+    return (this.next = this.running.then(() => {
       this.next = undefined;
       return this.begin();
     }));
