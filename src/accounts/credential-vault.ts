@@ -1,0 +1,122 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Credentials } from '../upstream/account.ts';
+import {
+  credentialsNotUnder,
+  deleteCredential,
+  insertCredential,
+  lockCredential,
+  readCredential,
+  replaceCredential,
+  resealCredential,
+  type Database,
+  type SealedCredential,
+} from './credentials.repository.ts';
+import { isLockRefused } from './database-conflict.ts';
+import { KEY_RING } from './key-ring.ts';
+import { seal, unseal, type KeyRing, type SealedPlace } from './sealing.ts';
+
+/** A renewal holds the credential's row; it lets go within seconds. */
+export class CredentialHeld extends Error {}
+
+const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
+
+/** `account_credentials`, opened: the one place where stored credentials are sealed and unsealed. */
+@Injectable()
+export class CredentialVault {
+  constructor(@Inject(KEY_RING) private readonly ring: KeyRing) {}
+
+  /** @throws SealBroken */
+  async read(database: Database, accountId: string): Promise<Credentials | undefined> {
+    return this.open(await readCredential(database, accountId));
+  }
+
+  /** The same, with the row held until the transaction ends. @throws SealBroken */
+  async hold(tx: Database, accountId: string): Promise<Credentials | undefined> {
+    return this.open(await lockCredential(tx, accountId, 'wait'));
+  }
+
+  async insert(tx: Database, accountId: string, values: Credentials['values']): Promise<void> {
+    await insertCredential(tx, this.close(accountId, { version: 1, values }));
+  }
+
+  /** Writes the version that follows `from`; false when `from` is no longer the stored one. */
+  async replace(
+    tx: Database,
+    accountId: string,
+    from: number,
+    values: Credentials['values'],
+  ): Promise<boolean> {
+    return replaceCredential(tx, this.close(accountId, { version: from + 1, values }));
+  }
+
+  /**
+   * An administrator's values over whatever is stored, readable or not.
+   * @throws CredentialHeld when a renewal holds the row
+   */
+  async supersede(tx: Database, accountId: string, values: Credentials['values']): Promise<void> {
+    const stored = await this.takeIfFree(tx, accountId);
+    if (stored === undefined) await this.insert(tx, accountId, values);
+    else await this.replace(tx, accountId, stored.version, values);
+  }
+
+  /** @throws CredentialHeld when a renewal holds the row */
+  async remove(tx: Database, accountId: string): Promise<void> {
+    await this.takeIfFree(tx, accountId);
+    await deleteCredential(tx, accountId);
+  }
+
+  /**
+   * Seals every credential that stands under an older key under the newest one, row by row and without holding any:
+   * a row that changes meanwhile (an edit, a renewal) is found again by the next pass.
+   */
+  async resealAll(database: Database, batch: number): Promise<number> {
+    let moved = 0;
+    let after = BEFORE_ALL;
+    for (;;) {
+      const page = await credentialsNotUnder(database, this.ring.newest, after, batch);
+      const last = page.at(-1);
+      if (last === undefined) {
+        if (after === BEFORE_ALL) return moved;
+        after = BEFORE_ALL;
+        continue;
+      }
+      for (const row of page) {
+        const { bytes } = seal(this.ring, placeOf(row), unseal(this.ring, placeOf(row), recordOf(row)));
+        if (await resealCredential(database, row, this.ring.newest, bytes)) moved += 1;
+      }
+      after = last.accountId;
+    }
+  }
+
+  private async takeIfFree(tx: Database, accountId: string): Promise<SealedCredential | undefined> {
+    try {
+      return await lockCredential(tx, accountId, 'nowait');
+    } catch (error) {
+      if (isLockRefused(error)) throw new CredentialHeld('The credential is being renewed');
+      throw error;
+    }
+  }
+
+  private open(row: SealedCredential | undefined): Credentials | undefined {
+    if (row === undefined) return undefined;
+    const text = unseal(this.ring, placeOf(row), recordOf(row)).toString('utf8');
+    return Object.freeze({
+      version: row.version,
+      values: Object.freeze(JSON.parse(text) as Record<string, string>),
+    });
+  }
+
+  private close(accountId: string, { version, values }: Credentials): SealedCredential {
+    const plaintext = Buffer.from(JSON.stringify(values));
+    const { keyId, bytes } = seal(this.ring, placeOf({ accountId, version }), plaintext);
+    return { accountId, version, keyId, sealed: bytes };
+  }
+}
+
+function placeOf({ accountId, version }: Pick<SealedCredential, 'accountId' | 'version'>): SealedPlace {
+  return { table: 'account_credentials', column: 'sealed', row: accountId, version };
+}
+
+function recordOf({ keyId, sealed }: SealedCredential): { keyId: string; bytes: Buffer } {
+  return { keyId, bytes: sealed };
+}
