@@ -1,0 +1,55 @@
+import type { AccountDto, CreateAccountDto, UpdateAccountDto } from './account.dto.ts';
+import type { AccountSettings, AccountView } from './accounts.repository.ts';
+
+/** What is wished, over what is there, over the defaults. */
+export function settingsOf(wish: CreateAccountDto | UpdateAccountDto, before?: AccountView): AccountSettings {
+  return {
+    name: wish.name ?? before?.name ?? '',
+    kind: before?.kind ?? ('kind' in wish ? wish.kind : ''),
+    baseUrl: wish.baseUrl === undefined ? (before?.baseUrl ?? null) : wish.baseUrl,
+    priority: wish.priority ?? before?.priority ?? 50,
+    weight: wish.weight ?? before?.weight ?? 1,
+    maxConcurrency: wish.maxConcurrency ?? before?.maxConcurrency ?? 0,
+    models: wish.models === undefined ? (before?.models ?? null) : wish.models,
+    onClientLeave: wish.onClientLeave ?? before?.onClientLeave ?? 'cancel',
+    enabled: wish.enabled ?? before?.enabled ?? true,
+  };
+}
+
+/** Credential values that were checked, as they are sealed. */
+export function textsOf(credentials: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(credentials).map(([name, value]) => [name, String(value)]));
+}
+
+/** An account as the audit log keeps it: of a credential only which fields were set. */
+export function masked(
+  view: AccountView,
+  credentials?: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const { cooldowns: _, inUse: __, version: ___, createdAt: ____, updatedAt: _____, ...settings } = view;
+  return credentials === undefined
+    ? settings
+    : { ...settings, credentialFields: Object.keys(credentials).sort() };
+}
+
+/** An account as administrators read it: field by field, so that nothing joins the answer by accident. */
+export function shown(view: AccountView): AccountDto {
+  return {
+    id: view.id,
+    name: view.name,
+    kind: view.kind,
+    baseUrl: view.baseUrl,
+    priority: view.priority,
+    weight: view.weight,
+    maxConcurrency: view.maxConcurrency,
+    models: view.models as AccountDto['models'],
+    groups: [...view.groups],
+    onClientLeave: view.onClientLeave,
+    enabled: view.enabled,
+    health: { cooldowns: [...view.cooldowns] },
+    inUse: view.inUse,
+    credentialsVersion: view.credentialsVersion,
+    createdAt: view.createdAt.toISOString(),
+    updatedAt: view.updatedAt.toISOString(),
+  };
+}
