@@ -6,7 +6,7 @@ import { HOT_POOL, LEDGER_POOL } from '../database/hot-pool.ts';
 import type { Queryable } from '../database/statement.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { type AdmissionRequest, AdmissionUnavailable, type Decision } from './admission.ts';
+import { type AdmissionRequest, AdmissionUnavailable, type Decision, type Refusal } from './admission.ts';
 import { AdmissionQueue } from './admission-queue.ts';
 import type { Clocks } from './clocks.ts';
 import { Maintenance } from './maintenance.ts';
@@ -24,6 +24,9 @@ import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
 import { Strays } from './strays.ts';
 
 const LAST_FLUSH_MS = 5_000;
+/** How long a refused call waits for a place that is being given back; a settlement takes a few milliseconds. */
+const PLACE_RETURNS_MS = 1_000;
+const FULL: ReadonlySet<Refusal> = new Set(['key-full', 'accounts-full']);
 
 /**
  * Who may call, on which account, and what it came to: limits exact over all replicas, usage written once. Knows
@@ -82,6 +85,14 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    */
   async admit(request: AdmissionRequest): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
+    const accountIds = new Set(request.candidates.map(({ accountId }) => accountId));
+    const before = this.settlements.returning(request.keyId, accountIds);
+    const decision = await this.admissions.ask(request);
+    if (decision.admitted || !FULL.has(decision.refusal)) return decision;
+    // A client may send its next call before its last one is settled: a place on its way back is not taken.
+    const returning = before ?? this.settlements.returning(request.keyId, accountIds);
+    if (returning === undefined) return decision;
+    await Promise.race([returning.sent(), sleep(PLACE_RETURNS_MS, undefined, { ref: false })]);
     return this.admissions.ask(request);
   }
 

@@ -71,6 +71,24 @@ export class SettlementQueue {
     return promise;
   }
 
+  /**
+   * Settlements on their way that will give back a place of this key or of one of these accounts; undefined = none.
+   * `sent` sends them now and resolves when they are committed.
+   */
+  returning(keyId: string, accountIds: ReadonlySet<string>): { sent(): Promise<unknown> } | undefined {
+    const found: Promise<void>[] = [];
+    for (const { settlement, promise } of this.pending.values()) {
+      if (settlement.keyId === keyId || accountIds.has(settlement.accountId)) found.push(promise);
+    }
+    if (found.length === 0) return undefined;
+    return {
+      sent: () => {
+        if (!this.busy && this.collected.length > 0) this.run();
+        return Promise.allSettled(found);
+      },
+    };
+  }
+
   /** Sends at once what has been collected; resolves when nothing is pending, for which the database must answer. */
   async flush(): Promise<void> {
     this.urgent = true;
