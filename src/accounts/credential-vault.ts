@@ -13,10 +13,16 @@ import {
 } from './credentials.repository.ts';
 import { isLockRefused } from './database-conflict.ts';
 import { KEY_RING } from './key-ring.ts';
-import { seal, unseal, type KeyRing, type SealedPlace } from './sealing.ts';
+import { seal, SealBroken, unseal, type KeyRing, type SealedPlace } from './sealing.ts';
 
 /** A renewal holds the credential's row; it lets go within seconds. */
 export class CredentialHeld extends Error {}
+
+export interface Resealed {
+  readonly moved: number;
+  /** Accounts whose credential does not open under the key it names; it is left as it is. */
+  readonly unreadable: readonly string[];
+}
 
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 
@@ -66,25 +72,39 @@ export class CredentialVault {
   }
 
   /**
-   * Seals every credential that stands under an older key under the newest one, row by row and without holding any:
-   * a row that changes meanwhile (an edit, a renewal) is found again by the next pass.
+   * Seals every credential that stands under an older key under the newest one, row by row and without holding any, so
+   * that nobody waits for it. A row that changes meanwhile (an edit, a renewal) is met again by another pass.
    */
-  async resealAll(database: Database, batch: number): Promise<number> {
-    let moved = 0;
-    let after = BEFORE_ALL;
-    for (;;) {
+  async resealAll(database: Database, batch: number): Promise<Resealed> {
+    for (let moved = 0; ;) {
+      const pass = await this.resealPass(database, batch);
+      moved += pass.moved;
+      if (pass.overtaken === 0) return { moved, unreadable: pass.unreadable };
+    }
+  }
+
+  private async resealPass(database: Database, batch: number): Promise<Resealed & { overtaken: number }> {
+    const result = { moved: 0, overtaken: 0, unreadable: [] as string[] };
+    for (let after = BEFORE_ALL; ;) {
       const page = await credentialsNotUnder(database, this.ring.newest, after, batch);
-      const last = page.at(-1);
-      if (last === undefined) {
-        if (after === BEFORE_ALL) return moved;
-        after = BEFORE_ALL;
-        continue;
-      }
       for (const row of page) {
-        const { bytes } = seal(this.ring, placeOf(row), unseal(this.ring, placeOf(row), recordOf(row)));
-        if (await resealCredential(database, row, this.ring.newest, bytes)) moved += 1;
+        const bytes = this.resealed(row);
+        if (bytes === undefined) result.unreadable.push(row.accountId);
+        else if (await resealCredential(database, row, this.ring.newest, bytes)) result.moved += 1;
+        else result.overtaken += 1;
       }
+      const last = page.at(-1);
+      if (last === undefined) return result;
       after = last.accountId;
+    }
+  }
+
+  private resealed(row: SealedCredential): Buffer | undefined {
+    try {
+      return seal(this.ring, placeOf(row), unseal(this.ring, placeOf(row), recordOf(row))).bytes;
+    } catch (error) {
+      if (error instanceof SealBroken) return undefined;
+      throw error;
     }
   }
 

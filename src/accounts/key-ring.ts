@@ -8,6 +8,7 @@ import { generateKeyRingText, parseKeyRing, seal, SealBroken, unseal, type KeyRi
 /** Injection token of the {@link KeyRing}, proven against the database before anything else may use it. */
 export const KEY_RING = Symbol('KeyRing');
 
+const FILE = 'encryption-keys';
 const CHECK_TEXT = Buffer.from('llm-relay');
 const CHECK_PLACE = { table: 'settings', column: 'value', row: 'encryption-check', version: 1 };
 
@@ -22,7 +23,7 @@ export function openKeyRing(env: Pick<Env, 'encryptionKeys' | 'dataDir'>): KeyRi
 
 /** Linked into place whole, so that of two processes starting at once both read the same key. */
 function generatedKeys(dataDir: string): string {
-  const path = join(dataDir, 'encryption-keys');
+  const path = join(dataDir, FILE);
   const known = readIfThere(path);
   if (known !== undefined) return known;
   mkdirSync(dataDir, { recursive: true });
@@ -59,8 +60,8 @@ export async function proveKeyRing(ring: KeyRing, database: Database): Promise<v
   } catch (error) {
     if (!(error instanceof SealBroken)) throw error;
     throw new Error(
-      `RELAY_ENCRYPTION_KEYS does not fit this database: ${error.message}. ` +
-        'Start with the keys its credentials were sealed with; `reseal` moves them to a newer one.',
+      `RELAY_ENCRYPTION_KEYS (or the file ${FILE} in the data directory) does not fit this database: ` +
+        `${error.message}. Start with the keys its credentials were sealed with.`,
     );
   }
   throw new Error('The encryption check value in settings is not one of ours');
