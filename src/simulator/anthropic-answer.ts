@@ -199,7 +199,7 @@ function toolCalls(body: Record<string, unknown>, exchange: Exchange): (Block & 
           yield { type: 'input_json_delta', partial_json: part };
       },
       whole: () => ({ ...form, input }),
-      tokens: Math.max(1, tokensIn(Buffer.byteLength(json))),
+      tokens: tokensIn(Buffer.byteLength(json)),
     };
   });
 }

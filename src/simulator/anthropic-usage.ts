@@ -1,4 +1,4 @@
-import type { Fault } from './faults.ts';
+import { withoutDirectives, type Fault } from './faults.ts';
 import { isRecord, listOf } from './exchange.ts';
 import { digestOf, tokensIn } from './speech.ts';
 
@@ -30,6 +30,9 @@ export class PromptCache {
   /** Reads the longest remembered prefix that ends at a mark, and writes the rest up to the last mark. */
   count(body: Record<string, unknown>, credential: string): InputTokens {
     const segments = segmentsOf(body);
+    if (segments.every(({ ttl }) => ttl === undefined)) {
+      return { input: countInput(body), read: 0, write5m: 0, write1h: 0 };
+    }
     let bytes = 0;
     let prefix = digestOf(credential, String(body['model']));
     let read = 0;
@@ -86,7 +89,7 @@ function segmentOf(block: unknown): Segment {
   const { cache_control: mark, ...rest } = block;
   const text =
     block['type'] === 'text' && typeof block['text'] === 'string' ? block['text'] : JSON.stringify(rest);
-  return { text, ttl: ttlOf(mark) };
+  return { text: withoutDirectives(text), ttl: ttlOf(mark) };
 }
 
 function ttlOf(mark: unknown): '5m' | '1h' | undefined {

@@ -196,6 +196,11 @@ export function faultInText(text: string): Fault {
   return checkFault(found);
 }
 
+/** The text as the model sees it: what a directive asks of the wire changes neither tokens nor ids. */
+export function withoutDirectives(text: string): string {
+  return text.includes('[[sim:') ? text.replace(/\[\[sim:[^]*?\]\]/g, '') : text;
+}
+
 /** Checks a plan's fault (from JSON or from text) and brings its values into their types. @throws FaultError */
 export function checkFault(given: Readonly<Record<string, unknown>>): Fault {
   const fault: Record<string, unknown> = {};

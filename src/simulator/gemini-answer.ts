@@ -1,5 +1,6 @@
 import { varied } from './anthropic-usage.ts';
 import { isRecord, listOf, textOf, type Exchange } from './exchange.ts';
+import { withoutDirectives } from './faults.ts';
 import { contentsOf, field, partsOf } from './gemini-check.ts';
 import { geminiError } from './gemini-error.ts';
 import { EOLS, sseFrame, type Reply } from './reply.ts';
@@ -30,7 +31,9 @@ export function countPrompt(body: unknown): number {
   const contents = [...contentsOf(body), field(body, 'systemInstruction')];
   let bytes = 0;
   for (const part of contents.flatMap((content) => partsOf(content))) {
-    bytes += Buffer.byteLength(typeof part['text'] === 'string' ? part['text'] : JSON.stringify(part));
+    bytes += Buffer.byteLength(
+      typeof part['text'] === 'string' ? withoutDirectives(part['text']) : JSON.stringify(part),
+    );
   }
   for (const tool of listOf(field(body, 'tools'))) bytes += Buffer.byteLength(JSON.stringify(tool));
   return tokensIn(bytes);

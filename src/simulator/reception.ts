@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Keyring } from './credentials.ts';
 import type { Credential, Exchange, Vendor } from './exchange.ts';
-import { FaultError } from './faults.ts';
+import { FaultError, withoutDirectives } from './faults.ts';
 import { now, type Journal, type OpenRequest, type OpenSocket } from './journal.ts';
 import { distorted, gathered, unusable } from './misbehave.ts';
 import type { Plans } from './plan.ts';
@@ -72,11 +72,14 @@ export function reception(house: Reception) {
           credential: credential.value,
           model: record.model,
           path,
-          digest: exchange.digest,
+          digest: bodySha256,
           text: vendor.lastText(json),
         });
       record.marker = fault.marker;
-      await wire.deliver(await replyTo(vendor, { ...exchange, fault }), fault);
+      // What is asked of the wire does not change the answer: ids and words come of the rest.
+      const bare = body.includes('[[sim:') ? sha256(withoutDirectives(body.toString())) : bodySha256;
+      const digest = digestOf(path, bare, fault.marker ?? '', fault.say ?? '');
+      await wire.deliver(await replyTo(vendor, { ...exchange, fault, digest }), fault);
     } catch (error) {
       if (!(error instanceof FaultError)) throw error;
       await wire.deliver(vendor.refuse(exchange, { status: 400, message: error.message }), {});
@@ -180,6 +183,6 @@ function decoded(path: string): string {
   }
 }
 
-function sha256(bytes: Buffer): string {
+function sha256(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

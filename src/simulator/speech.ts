@@ -73,9 +73,9 @@ export function wordsOf(text: string): string[] {
   return text.match(/\s*\S+|\s+$/g) ?? [];
 }
 
-/** Input tokens: a token for every four UTF-8 bytes, rounded up. */
+/** A token for every four UTF-8 bytes, rounded up; an input has at least one. */
 export function tokensIn(bytes: number): number {
-  return Math.ceil(bytes / 4);
+  return Math.max(1, Math.ceil(bytes / 4));
 }
 
 /** Text cut into `count` pieces (fewer when it has fewer characters), never inside a character. */

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Fault, Point } from './faults.ts';
 import type { Journal, OpenRequest, OpenSocket } from './journal.ts';
 import { pieces } from './pieces.ts';
@@ -6,6 +7,9 @@ import type { Reply } from './reply.ts';
 
 type Stop = 'hang' | 'reset' | 'end' | 'fin' | 'cut';
 const STOPS: readonly Stop[] = ['hang', 'reset', 'end', 'fin', 'cut'];
+
+/** Data and RST that arrive together look like a FIN to libuv: the client gets this long to read before. */
+const RESET_AFTER_MS = 20;
 
 /** A fault ended the answer; nothing more is to be written. */
 class Ended extends Error {}
@@ -104,7 +108,8 @@ export class Wire {
     const { socket } = this.response;
     this.journal.end(this.record, this.socket, 'cut-by-fault');
     if (stop === 'end') this.response.end();
-    else if (stop === 'reset') socket?.resetAndDestroy();
+    else if (stop === 'reset')
+      setTimeout(() => reset(socket), this.response.headersSent ? RESET_AFTER_MS : 0);
     else {
       if (stop === 'cut') {
         // A chunk that announces more than comes.
@@ -162,4 +167,11 @@ export class Wire {
     if (idleClose === undefined || socket === null) return;
     setTimeout(() => socket.destroySoon(), idleClose).unref();
   }
+}
+
+/** RST and nothing before it: `resetAndDestroy()` shuts down first, so that the client would see FIN, then RST. */
+function reset(socket: (Socket & { resetAndClosing?: boolean }) | null): void {
+  if (socket === null) return;
+  socket.resetAndClosing = true;
+  socket.destroy();
 }
