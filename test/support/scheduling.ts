@@ -9,7 +9,7 @@ import type { Clocks } from '../../src/scheduler/clocks.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { Settlement } from '../../src/scheduler/settlement.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
-import { createDatabase } from './database.ts';
+import { createDatabase, type TestDatabase } from './database.ts';
 
 /** Long enough never to matter in a test that is about something else. */
 const CALM: Clocks = { heartbeatMs: 3_000, epochTtlMs: 10_000, sweepMs: 2_000 };
@@ -33,16 +33,19 @@ export class SchedulingRig {
   private readonly ends: (() => Promise<void>)[] = [];
 
   private constructor(
-    readonly url: string,
     readonly sql: pg.Pool,
-    private readonly drop: () => Promise<void>,
+    private readonly database: TestDatabase,
   ) {}
 
+  get url(): string {
+    return this.database.url;
+  }
+
   static async create(): Promise<SchedulingRig> {
-    const { url, drop } = await createDatabase();
-    const sql = new pg.Pool({ connectionString: url, max: 4 });
+    const database = await createDatabase();
+    const sql = new pg.Pool({ connectionString: database.url, max: 4 });
     sql.on('error', () => undefined);
-    return new SchedulingRig(url, sql, drop);
+    return new SchedulingRig(sql, database);
   }
 
   async query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
@@ -97,7 +100,7 @@ export class SchedulingRig {
   async end(): Promise<void> {
     await this.close();
     await this.sql.end();
-    await this.drop();
+    await this.database.drop();
   }
 }
 
