@@ -1,14 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Credential } from './exchange.ts';
 
-/** The beta without which a subscription's token is refused (wire formats, Anthropic request). */
+/** The beta without which a subscription's token (`sk-ant-oat…`) is refused; an organisation's needs none. */
 const OAUTH_BETA = 'oauth-2025-04-20';
+const SUBSCRIPTION_PREFIX = 'sk-ant-oat';
 
 /** Any key with such a beginning is accepted, so that as many accounts can be made as are wanted. */
 export const ANTHROPIC_KEY_PREFIX = 'sk-ant-sim-';
 export const GEMINI_KEY_PREFIX = 'gemini-sim-';
-export const OAUTH_TOKEN_PREFIX = 'sk-ant-oat-sim-';
-const REFRESH_TOKEN_PREFIX = 'sk-ant-ort-sim-';
+export const ACCESS_TOKEN_PREFIX = 'sim-access-';
+export const REFRESH_TOKEN_PREFIX = 'sim-refresh-';
 
 export interface TokenPair {
   readonly accessToken: string;
@@ -30,12 +31,12 @@ export class Keyring {
     this.grant();
   }
 
-  /** Makes a pair that is accepted; without arguments the next of `…-0`, `…-1`, … */
+  /** Makes a pair that is accepted; without arguments the next of `sim-access-0`, `sim-access-1`, … */
   grant(pair: Partial<TokenPair> = {}): TokenPair {
     const number = this.granted;
     this.granted += 1;
     const made = {
-      accessToken: pair.accessToken ?? `${OAUTH_TOKEN_PREFIX}${number}`,
+      accessToken: pair.accessToken ?? `${ACCESS_TOKEN_PREFIX}${number}`,
       refreshToken: pair.refreshToken ?? `${REFRESH_TOKEN_PREFIX}${number}`,
     };
     this.accessTokens.add(made.accessToken);
@@ -73,7 +74,7 @@ export class Keyring {
   anthropic(headers: IncomingHttpHeaders): Credential {
     const key = single(headers['x-api-key']);
     const bearer = bearerOf(headers);
-    const oauth = key === undefined && bearer !== undefined && bearer.startsWith('sk-ant-oat');
+    const oauth = key === undefined && bearer !== undefined && this.isToken(bearer);
     const found = {
       value: key ?? bearer,
       where: key !== undefined ? 'x-api-key' : bearer !== undefined ? 'authorization' : undefined,
@@ -88,6 +89,7 @@ export class Keyring {
       if (!this.accessTokens.has(found.value)) {
         return refused('OAuth token has expired. Please obtain a new token or refresh your existing token.');
       }
+      if (!found.value.startsWith(SUBSCRIPTION_PREFIX)) return refused(undefined);
       const betas = String(headers['anthropic-beta'] ?? '').split(/\s*,\s*/);
       return refused(
         betas.includes(OAUTH_BETA) ? undefined : 'OAuth authentication is currently not supported.',
@@ -120,6 +122,11 @@ export class Keyring {
             ? undefined
             : 'key';
     return { value, where, refusal, oauth: false };
+  }
+
+  private isToken(bearer: string): boolean {
+    const prefixes = [SUBSCRIPTION_PREFIX, ACCESS_TOKEN_PREFIX];
+    return this.accessTokens.has(bearer) || prefixes.some((prefix) => bearer.startsWith(prefix));
   }
 
   private accepts(key: string, prefix: string): boolean {

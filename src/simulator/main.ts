@@ -1,5 +1,10 @@
 import { parseArgs } from 'node:util';
-import { ANTHROPIC_KEY_PREFIX, GEMINI_KEY_PREFIX, OAUTH_TOKEN_PREFIX } from './credentials.ts';
+import {
+  ACCESS_TOKEN_PREFIX,
+  ANTHROPIC_KEY_PREFIX,
+  GEMINI_KEY_PREFIX,
+  REFRESH_TOKEN_PREFIX,
+} from './credentials.ts';
 import { startSimulator } from './simulator.ts';
 
 /** `node simulator/main.js [--port 4010] [--host 127.0.0.1] [--seed sim]` */
@@ -16,7 +21,7 @@ console.log(`Simulated upstreams at ${simulator.url}
 
   Anthropic  ${simulator.url}/v1/messages
              keys        ${ANTHROPIC_KEY_PREFIX}<anything>
-             OAuth pair  ${OAUTH_TOKEN_PREFIX}0 and sk-ant-ort-sim-0, renewed at ${simulator.url}/oauth/token
+             OAuth pair  ${ACCESS_TOKEN_PREFIX}0 and ${REFRESH_TOKEN_PREFIX}0, renewed at ${simulator.url}/oauth/token
   Gemini     ${simulator.url}/v1beta/models/gemini-2.5-flash:generateContent
              keys        ${GEMINI_KEY_PREFIX}<anything>
   Oracle     ${simulator.url}/_simulator/state and /_simulator/requests

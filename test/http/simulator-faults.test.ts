@@ -419,7 +419,7 @@ describe('the oracle', () => {
       byCredential: { 'sk-ant-sim-1': { maxInFlight: 1 } },
     });
     expect(await (await post('oauth', { grant: {} })).json()).toMatchObject({
-      accessToken: 'sk-ant-oat-sim-1',
+      accessToken: 'sim-access-1',
     });
     await post('revoke', { credential: 'sk-ant-sim-1' });
     expect((await ask('say=x')).head).toMatch(/^HTTP\/1.1 401/);

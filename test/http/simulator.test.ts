@@ -299,8 +299,10 @@ describe('the Messages API by itself', () => {
     expect((await ask(sound, { 'anthropic-version': '2023-06-01, 2026-10-21' })).status).toBe(400);
   });
 
-  it('refuses wrong, missing and contradicting credentials, and OAuth tokens without their beta', async () => {
-    const oauth = { 'x-api-key': '', authorization: 'Bearer sk-ant-oat-sim-0' };
+  it('refuses wrong, missing and contradicting credentials, and a subscription without its beta', async () => {
+    const organisation = { authorization: 'Bearer sim-access-0' };
+    const { accessToken } = simulator.oauth.grant({ accessToken: 'sk-ant-oat-mine' });
+    const subscription = { authorization: `Bearer ${accessToken}` };
     const status = async (headers: Record<string, string | undefined>) => {
       const given = { 'anthropic-version': '2023-06-01', ...headers } as Record<string, string>;
       return (
@@ -314,24 +316,24 @@ describe('the Messages API by itself', () => {
     expect(await status({})).toBe(401);
     expect(await status({ 'x-api-key': 'rk_of_the_relay' })).toBe(401);
     expect(await status({ 'x-api-key': 'rk_of_the_relay', authorization: 'Bearer sk-ant-sim-1' })).toBe(401);
-    expect(await status({ authorization: oauth.authorization })).toBe(401);
-    const beta = { authorization: oauth.authorization, 'anthropic-beta': 'x-1, oauth-2025-04-20' };
-    expect(await status(beta)).toBe(200);
-    simulator.oauth.expire('sk-ant-oat-sim-0');
-    expect(await status(beta)).toBe(401);
+    expect(await status(subscription)).toBe(401);
+    expect(await status({ ...subscription, 'anthropic-beta': 'x-1, oauth-2025-04-20' })).toBe(200);
+    expect(await status(organisation)).toBe(200);
+    simulator.oauth.expire('sim-access-0');
+    expect(await status(organisation)).toBe(401);
   });
 
   it('renews OAuth pairs, each refresh token once', async () => {
     const renew = (body: string, type: string) =>
       fetch(`${simulator.url}/oauth/token`, { method: 'POST', headers: { 'content-type': type }, body });
-    const form = 'grant_type=refresh_token&refresh_token=sk-ant-ort-sim-0&client_id=me';
+    const form = 'grant_type=refresh_token&refresh_token=sim-refresh-0&client_id=me';
     const first = await renew(form, 'application/x-www-form-urlencoded');
     expect(await first.json()).toMatchObject({
-      access_token: 'sk-ant-oat-sim-1',
-      refresh_token: 'sk-ant-ort-sim-1',
+      access_token: 'sim-access-1',
+      refresh_token: 'sim-refresh-1',
     });
     expect((await renew(form, 'application/x-www-form-urlencoded')).status).toBe(400);
-    const json = JSON.stringify({ grant_type: 'refresh_token', refresh_token: 'sk-ant-ort-sim-1' });
+    const json = JSON.stringify({ grant_type: 'refresh_token', refresh_token: 'sim-refresh-1' });
     expect((await renew(json, 'application/json')).status).toBe(200);
     expect(simulator.oauth.refreshes).toBe(2);
     simulator.plan({ path: '/oauth/token', times: 1, fault: { status: 400, type: 'invalid_grant' } });
