@@ -107,7 +107,7 @@ export class Pipeline {
   /** The key as it is now, after all settings were read again. */
   private async reread(exchange: Exchange, key: ApiKey): Promise<ApiKey> {
     await this.watch.refresh();
-    const fresh = await this.keys.byId(key.id);
+    const fresh = await this.keys.reread(key);
     if (fresh === undefined) throw new RelayError('key-missing', 'The API key is missing or not valid');
     if (!fresh.scopes.includes(exchange.door)) {
       throw new RelayError('door-closed', `This key may not use the ${exchange.door} API`);

@@ -1,0 +1,123 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { ConfigWatch } from '../database/config-watch.ts';
+import { HOT_POOL } from '../database/hot-pool.ts';
+import type { Queryable } from '../database/statement.ts';
+import { LOGGER } from '../telemetry/logger.ts';
+import type { ApiKey } from './api-key.ts';
+import { BoundedMemory } from './bounded-memory.ts';
+import { DatabaseClock } from './database-clock.ts';
+import {
+  FIND_KEY_BY_DIGEST,
+  READ_CHANGED_KEYS,
+  readKeyRow,
+  type FoundKey,
+  type KeyLookupRow,
+} from './key-lookup.repository.ts';
+import { digestOfSecret, looksLikeKey } from './key-secret.ts';
+
+const MOST_KEYS = 50_000;
+const MOST_STRANGERS = 10_000;
+const KEY_MS = 60_000;
+const STRANGER_MS = 2_000;
+
+/**
+ * Keys by the whole digest of their secret, from memory; on a miss one indexed statement, shared by all who ask at once.
+ *
+ * An entry's states: unknown → loading → known (60 s) or stranger (2 s) → unknown. A change of the key makes it unknown
+ * at once. What was being loaded while settings changed is answered to those who asked, but not kept: it may have been
+ * read before the change. Strangers have a memory of their own, so that guesses push no key out.
+ */
+@Injectable()
+export class KeyDirectory {
+  private readonly keys = new BoundedMemory<FoundKey>(MOST_KEYS, KEY_MS);
+  private readonly strangers = new BoundedMemory<true>(MOST_STRANGERS, STRANGER_MS);
+  private readonly loading = new Map<string, Promise<FoundKey | undefined>>();
+  private readonly digests = new WeakMap<ApiKey, string>();
+  private readonly clock = new DatabaseClock();
+  private changes = 0;
+
+  constructor(
+    @Inject(HOT_POOL) private readonly database: Queryable,
+    @Inject(LOGGER) private readonly log: Logger,
+    watch: ConfigWatch,
+  ) {
+    watch.onChange((fromVersion) => this.takeChanges(fromVersion));
+  }
+
+  /**
+   * The key with this secret, usable or not (see {@link isUsable}).
+   * @throws DatabaseUnavailable when it is not in memory and the database cannot be asked
+   */
+  async find(secret: string): Promise<ApiKey | undefined> {
+    if (!looksLikeKey(secret)) return undefined;
+    return this.findDigest(digestOfSecret(secret).toString('hex'));
+  }
+
+  /** Reads the key again, by the secret it was found with: undefined when that secret opens nothing any more. */
+  async reread(key: ApiKey): Promise<ApiKey | undefined> {
+    const digest = this.digests.get(key);
+    if (digest === undefined) return undefined;
+    await this.refresh(key.id);
+    return this.findDigest(digest);
+  }
+
+  /** Forgets a key, so that it is read again when next used. */
+  async refresh(keyId: string): Promise<void> {
+    this.changes += 1;
+    this.loading.clear();
+    this.keys.forget(({ key }) => key.id === keyId);
+  }
+
+  /**
+   * Enabled, not revoked, not expired by the database's clock. A first look for routes that take no place; admission
+   * reads the key's row itself.
+   */
+  isUsable(key: ApiKey): boolean {
+    return key.enabled && key.revokedAt === null && !this.clock.isPast(key.expiresAt);
+  }
+
+  private async findDigest(digest: string): Promise<ApiKey | undefined> {
+    if (this.strangers.get(digest) === true) return undefined;
+    const found = this.keys.get(digest) ?? (await this.load(digest));
+    return found === undefined || this.clock.isPast(found.secretExpiresAt) ? undefined : found.key;
+  }
+
+  private load(digest: string): Promise<FoundKey | undefined> {
+    const running = this.loading.get(digest);
+    if (running !== undefined) return running;
+    const load = this.read(digest).finally(() => {
+      if (this.loading.get(digest) === load) this.loading.delete(digest);
+    });
+    this.loading.set(digest, load);
+    return load;
+  }
+
+  private async read(digest: string): Promise<FoundKey | undefined> {
+    const changes = this.changes;
+    const [row] = await this.database.run<KeyLookupRow>(FIND_KEY_BY_DIGEST, [Buffer.from(digest, 'hex')]);
+    const found = row === undefined ? undefined : readKeyRow(row);
+    if (row !== undefined) this.clock.learn(row.now);
+    if (row !== undefined && found === undefined)
+      this.log.error({ keyId: row['id'] }, 'a key row is not whole');
+    if (found !== undefined) this.digests.set(found.key, digest);
+    if (changes === this.changes) {
+      if (found === undefined) this.strangers.set(digest, true);
+      else this.keys.set(digest, found);
+    }
+    return found;
+  }
+
+  private async takeChanges(fromVersion: bigint): Promise<void> {
+    this.changes += 1;
+    this.loading.clear();
+    this.strangers.clear();
+    if (fromVersion === 0n) {
+      this.keys.clear();
+      return;
+    }
+    const rows = await this.database.run<{ id: string }>(READ_CHANGED_KEYS, [fromVersion.toString()]);
+    const changed = new Set(rows.map(({ id }) => id));
+    this.keys.forget(({ key }) => changed.has(key.id));
+  }
+}
