@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import { KeysModule } from '../keys/keys.module.ts';
+import { LedgerRepository } from './ledger.repository.ts';
+import { MeController } from './me.controller.ts';
+import { PriceBook } from './price-book.ts';
+import { PriceSeeder } from './price-seeder.ts';
+import { PricesController } from './prices.controller.ts';
+import { PricesRepository } from './prices.repository.ts';
+import { PricesService } from './prices.service.ts';
+import { Repricing } from './repricing.ts';
+import { RequestsController } from './requests.controller.ts';
+import { UnpricedRepository } from './unpriced.repository.ts';
+import { UsageController } from './usage.controller.ts';
+import { UsageReport } from './usage-report.ts';
+
+/** Prices, and what people ask of the ledger. */
+@Module({
+  imports: [KeysModule],
+  controllers: [UsageController, RequestsController, PricesController, MeController],
+  providers: [
+    PricesRepository,
+    PriceSeeder,
+    PriceBook,
+    PricesService,
+    LedgerRepository,
+    UnpricedRepository,
+    Repricing,
+    UsageReport,
+  ],
+  exports: [PriceBook],
+})
+export class UsageModule {}
