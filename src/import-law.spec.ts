@@ -20,7 +20,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   keys: LOW.concat('access', 'database', 'admin'),
   accounts: LOW.concat('access', 'database', 'admin', 'upstream'),
   scheduler: LOW.concat('database', 'health'),
-  usage: LOW.concat('access', 'database', 'admin', 'keys', 'scheduler'),
+  usage: LOW.concat('access', 'database', 'admin', 'keys', 'upstream', 'scheduler'),
   relay: LOW.concat('access', 'database', 'keys', 'upstream', 'accounts', 'scheduler', 'usage'),
   claude: LOW.concat('access', 'keys', 'upstream', 'relay'),
   gemini: LOW.concat('access', 'keys', 'upstream', 'relay'),

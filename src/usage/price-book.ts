@@ -12,6 +12,9 @@ export interface Cost {
   readonly priceId: string | null;
 }
 
+/** What a bigint column holds; a usage that costs more is none that anybody will be billed for. */
+const MOST_NANOS = 2n ** 63n - 1n;
+
 /**
  * Every price in memory, so that settling asks nobody. States: empty until the application has started; then as the
  * database was at the last change taken in. Rows are only added, never changed or taken away.
@@ -39,7 +42,8 @@ export class PriceBook implements OnModuleInit {
     const row = this.find(kind, model, at);
     if (row === undefined) return { costNanos: isFree(usage) ? 0n : null, priceId: null };
     const costNanos = costOf(usage, row.price);
-    return { costNanos, priceId: costNanos === null ? null : row.id };
+    if (costNanos === null || costNanos > MOST_NANOS) return { costNanos: null, priceId: null };
+    return { costNanos, priceId: row.id };
   }
 
   /**
@@ -49,8 +53,8 @@ export class PriceBook implements OnModuleInit {
   find(kind: string, model: string, at: Date): StoredPrice | undefined {
     for (const shelf of [this.administered, this.seeded]) {
       for (const name of priceNames(model)) {
-        for (const of of [kind, ANY_KIND]) {
-          const row = inForce(shelf.get(`${of} ${name}`) ?? [], at);
+        for (const owner of [kind, ANY_KIND]) {
+          const row = inForce(shelf.get(`${owner} ${name}`) ?? [], at);
           if (row !== undefined) return row;
         }
       }

@@ -46,6 +46,21 @@ export class PricesRepository {
     return rows.map(stored);
   }
 
+  /** Last written first, below `before`. */
+  async list(
+    filter: { readonly kind?: string; readonly model?: string },
+    before: string | undefined,
+    limit: number,
+  ): Promise<StoredPrice[]> {
+    const rows = await this.database.query<Row[]>(
+      `select ${COLUMNS} from prices
+       where ($1::bigint is null or id < $1) and ($2::text is null or kind = $2) and ($3::text is null or model = $3)
+       order by id desc limit $4`,
+      [before ?? null, filter.kind ?? null, filter.model ?? null, limit],
+    );
+    return rows.map(stored);
+  }
+
   async insert(tx: EntityManager, version: bigint, prices: readonly NewPrice[]): Promise<StoredPrice[]> {
     const rows = await tx.query<Row[]>(
       `insert into prices (version, kind, model, effective_from, price, source)

@@ -1,0 +1,79 @@
+/** What a ledger report can be grouped by. */
+export const DIMENSIONS = ['key', 'account', 'model', 'kind', 'day', 'hour', 'outcome'] as const;
+export type Dimension = (typeof DIMENSIONS)[number];
+
+/** Sums as Postgres sends them: numeric and bigint are digit strings. */
+export interface UsageRow {
+  readonly keyId?: string;
+  readonly keyName?: string | null;
+  readonly accountId?: string;
+  readonly accountName?: string | null;
+  readonly model?: string;
+  readonly kind?: string;
+  readonly day?: string;
+  readonly hour?: string;
+  readonly outcome?: string;
+  readonly requests: string;
+  readonly attempts: string;
+  readonly inputTokens: string;
+  readonly cacheReadTokens: string;
+  readonly cacheWrite5mTokens: string;
+  readonly cacheWrite1hTokens: string;
+  readonly outputTokens: string;
+  readonly reasoningTokens: string;
+  readonly costNanos: string;
+  readonly unpriced: string;
+  readonly estimated: string;
+}
+
+/** One attempt, settled or still open; of an open one only what admission wrote is known. */
+export interface AttemptRow {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly admittedAt: Date;
+  readonly settledAt: Date | null;
+  readonly keyId: string;
+  readonly keyName: string | null;
+  readonly accountId: string;
+  readonly accountName: string | null;
+  readonly lane: string;
+  readonly door: string;
+  readonly kind: string;
+  readonly model: string;
+  readonly upstreamModel: string | null;
+  readonly stream: boolean | null;
+  readonly outcome: string;
+  readonly status: number | null;
+  readonly reason: string | null;
+  readonly inputTokens: string;
+  readonly cacheReadTokens: string;
+  readonly cacheWrite5mTokens: string;
+  readonly cacheWrite1hTokens: string;
+  readonly outputTokens: string;
+  readonly reasoningTokens: string;
+  readonly serverTools: Readonly<Record<string, number>> | null;
+  readonly estimated: boolean;
+  readonly suspicious: boolean;
+  readonly costNanos: string | null;
+  readonly priceId: string | null;
+  readonly firstByteMs: number | null;
+  readonly durationMs: number | null;
+  readonly upstreamRequestId: string | null;
+  readonly clientRequestId: string | null;
+}
+
+/** A settled attempt without a cost. */
+export interface UnpricedRow {
+  readonly requestId: string;
+  readonly attempt: number;
+  readonly admittedAt: Date;
+  readonly kind: string;
+  readonly upstreamModel: string;
+  readonly inputTokens: string;
+  readonly cacheReadTokens: string;
+  readonly cacheWrite5mTokens: string;
+  readonly cacheWrite1hTokens: string;
+  readonly outputTokens: string;
+  readonly reasoningTokens: string;
+  readonly serverTools: Readonly<Record<string, number>> | null;
+}

@@ -1,0 +1,142 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { requestIdBounds } from '../database/request-id.ts';
+import type { AttemptRow, Dimension, UsageRow } from './ledger-row.ts';
+import type { TimeRange } from './time-range.ts';
+
+export interface RequestFilter {
+  readonly keyId?: string;
+  readonly accountId?: string;
+  readonly model?: string;
+  readonly outcome?: string;
+}
+
+/** How each dimension is selected; fixed text, never a caller's. */
+const SELECTED: Readonly<Record<Dimension, string>> = {
+  key: 'key_id as "keyId"',
+  account: 'account_id as "accountId"',
+  model: 'model',
+  kind: 'kind',
+  day: `to_char(admitted_at at time zone 'utc', 'YYYY-MM-DD') as day`,
+  hour: `to_char(admitted_at at time zone 'utc', 'YYYY-MM-DD"T"HH24":00:00Z"') as hour`,
+  outcome: 'outcome',
+};
+
+const TOKENS = `
+  input_tokens as "inputTokens", cache_read_tokens as "cacheReadTokens",
+  cache_write_5m_tokens as "cacheWrite5mTokens", cache_write_1h_tokens as "cacheWrite1hTokens",
+  output_tokens as "outputTokens", reasoning_tokens as "reasoningTokens", server_tools as "serverTools"`;
+
+/** Reads of the ledger for people. Every range is asked for twice: of the ids, which lets partitions be skipped, and of the time. */
+@Injectable()
+export class LedgerRepository {
+  constructor(private readonly database: DataSource) {}
+
+  /** One row for each combination that occurs, in the order of `by`; without dimensions one row of sums. */
+  usage(
+    range: TimeRange,
+    by: readonly Dimension[],
+    keyId: string | undefined,
+    limit: number,
+  ): Promise<UsageRow[]> {
+    const places = by.map((_, index) => index + 1).join(', ');
+    const ids = requestIdBounds(range.from, range.to);
+    return this.database.query<UsageRow[]>(
+      `with sums as (
+         select ${by.map((dimension) => `${SELECTED[dimension]},`).join(' ')}
+           count(distinct request_id) as requests, count(*) as attempts,
+           coalesce(sum(input_tokens), 0) as "inputTokens",
+           coalesce(sum(cache_read_tokens), 0) as "cacheReadTokens",
+           coalesce(sum(cache_write_5m_tokens), 0) as "cacheWrite5mTokens",
+           coalesce(sum(cache_write_1h_tokens), 0) as "cacheWrite1hTokens",
+           coalesce(sum(output_tokens), 0) as "outputTokens",
+           coalesce(sum(reasoning_tokens), 0) as "reasoningTokens",
+           coalesce(sum(cost_nanos), 0) as "costNanos",
+           count(*) filter (where cost_nanos is null) as unpriced,
+           count(*) filter (where estimated) as estimated
+         from ledger
+         where request_id >= $1 and request_id < $2 and admitted_at >= $3 and admitted_at < $4
+           and ($5::uuid is null or key_id = $5)
+         ${places === '' ? '' : `group by ${places} order by ${places}`}
+         limit $6)
+       select sums.* ${by.includes('key') ? ', k.name as "keyName"' : ''}
+         ${by.includes('account') ? ', a.name as "accountName"' : ''}
+       from sums
+         ${by.includes('key') ? 'left join api_keys k on k.id = sums."keyId"' : ''}
+         ${by.includes('account') ? 'left join accounts a on a.id = sums."accountId"' : ''}
+       ${places === '' ? '' : `order by ${places}`}`,
+      [ids.from, ids.to, range.from, range.to, keyId ?? null, limit],
+    );
+  }
+
+  /** Ids of calls with an attempt that matches, newest first, below `before`. An open attempt's outcome is `open`. */
+  async requestIds(
+    range: TimeRange,
+    filter: RequestFilter,
+    before: string | undefined,
+    limit: number,
+  ): Promise<string[]> {
+    const ids = requestIdBounds(range.from, range.to);
+    const rows = await this.database.query<{ id: string }[]>(
+      `select request_id as id from (
+         (select request_id from ledger
+            where request_id >= $1 and request_id < least($2, $5::uuid)
+              and admitted_at >= $3 and admitted_at < $4
+              and ($6::uuid is null or key_id = $6) and ($7::uuid is null or account_id = $7)
+              and ($8::text is null or model = $8) and ($9::text is null or outcome = $9)
+            group by request_id order by request_id desc limit $10)
+         union
+         (select request_id from open_calls
+            where request_id >= $1 and request_id < least($2, $5::uuid) and at >= $3 and at < $4
+              and ($6::uuid is null or key_id = $6) and ($7::uuid is null or account_id = $7)
+              and ($8::text is null or model = $8) and ($9::text is null or $9 = 'open')
+            order by request_id desc limit $10)
+       ) found order by request_id desc limit $10`,
+      [
+        ids.from,
+        ids.to,
+        range.from,
+        range.to,
+        before ?? null,
+        filter.keyId ?? null,
+        filter.accountId ?? null,
+        filter.model ?? null,
+        filter.outcome ?? null,
+        limit,
+      ],
+    );
+    return rows.map((row) => row.id);
+  }
+
+  /** All attempts of these calls in one reading, so that one settled meanwhile is not seen twice or never. */
+  attempts(requestIds: readonly string[]): Promise<AttemptRow[]> {
+    return this.database.query<AttemptRow[]>(
+      `select l.*, k.name as "keyName", a.name as "accountName" from (
+         select request_id as "requestId", attempt, admitted_at as "admittedAt", settled_at as "settledAt",
+           key_id as "keyId", account_id as "accountId", lane, door, kind, model, upstream_model as "upstreamModel",
+           stream, outcome, status, reason, ${TOKENS}, estimated, suspicious, cost_nanos as "costNanos",
+           price_id as "priceId", first_byte_ms as "firstByteMs", duration_ms as "durationMs",
+           upstream_request_id as "upstreamRequestId", client_request_id as "clientRequestId"
+         from ledger where request_id = any ($1::uuid[])
+         union all
+         select request_id, attempt, at, null, key_id, account_id, lane, door, kind, model, null,
+           null, 'open', null, null, 0, 0, 0, 0, 0, 0, null, false, false, null,
+           null, null, null, null, null
+         from open_calls where request_id = any ($1::uuid[])
+       ) l
+       left join api_keys k on k.id = l."keyId"
+       left join accounts a on a.id = l."accountId"
+       order by l."requestId" desc, l.attempt`,
+      [requestIds],
+    );
+  }
+
+  /** Places that the key's calls hold now, over all replicas. */
+  async placesInUse(keyId: string): Promise<number> {
+    const rows = await this.database.query<{ inUse: number }[]>(
+      'select in_use as "inUse" from key_state where id = $1',
+      [keyId],
+    );
+    return rows[0]?.inUse ?? 0;
+  }
+}

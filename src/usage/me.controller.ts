@@ -1,0 +1,54 @@
+import { Controller, Get, Query, Req, UseGuards, UsePipes } from '@nestjs/common';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Request } from 'express';
+import { Policy } from '../access/route-policy.ts';
+import { ApiProblems } from '../admin/admin-api.decorator.ts';
+import { adminValidation } from '../admin/validation.ts';
+import { ANY_DOOR, Door } from '../keys/door.decorator.ts';
+import { callerOf, KeyGuard } from '../keys/key.guard.ts';
+import { LedgerRepository } from './ledger.repository.ts';
+import { MeDto } from './me.dto.ts';
+import { OwnUsageQuery, UsageReportDto } from './usage.dto.ts';
+import { UsageReport } from './usage-report.ts';
+
+/** What the holder of a key may know of it. */
+@Controller('me')
+@Policy('key')
+@UseGuards(KeyGuard)
+@Door(ANY_DOOR)
+@UsePipes(adminValidation())
+@ApiTags('me')
+@ApiBearerAuth('key')
+@ApiProblems(401, 500, 503)
+export class MeController {
+  constructor(
+    private readonly ledger: LedgerRepository,
+    private readonly report: UsageReport,
+  ) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'getMe', summary: 'This key, its limits and what is left of them' })
+  @ApiOkResponse({ type: MeDto })
+  async getMe(@Req() request: Request): Promise<MeDto> {
+    const { key } = callerOf(request);
+    const inUse = await this.ledger.placesInUse(key.id);
+    const limit = key.maxConcurrency;
+    return {
+      id: key.id,
+      name: key.name,
+      prefix: key.prefix,
+      scopes: key.scopes,
+      models: key.models,
+      limits: { concurrency: { limit, inUse, left: limit === null ? null : Math.max(0, limit - inUse) } },
+      expiresAt: key.expiresAt?.toISOString() ?? null,
+    };
+  }
+
+  @Get('usage')
+  @ApiOperation({ operationId: 'getMyUsage', summary: 'Tokens and cost of this key, in groups' })
+  @ApiOkResponse({ type: UsageReportDto })
+  @ApiProblems(400)
+  getMyUsage(@Query() query: OwnUsageQuery, @Req() request: Request): Promise<UsageReportDto> {
+    return this.report.read(query, callerOf(request).key.id);
+  }
+}

@@ -1,0 +1,50 @@
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
+import { AdminApi, ApiProblems } from '../admin/admin-api.decorator.ts';
+import { IdPipe } from '../admin/id.pipe.ts';
+import { decodeCursor, encodeCursor, pageOf, UUID } from '../admin/page.ts';
+import { ProblemError } from '../errors/problem-error.ts';
+import { LedgerRepository } from './ledger.repository.ts';
+import { viewRequests } from './request-view.ts';
+import { RequestDto, RequestPageDto, RequestsQuery } from './requests.dto.ts';
+import { rangeOf } from './time-range.ts';
+
+@Controller('admin/v1/requests')
+@AdminApi('usage')
+export class RequestsController {
+  constructor(private readonly ledger: LedgerRepository) {}
+
+  @Get()
+  @ApiOperation({ operationId: 'listRequests', summary: 'The ledger, newest first; open calls too' })
+  @ApiOkResponse({ type: RequestPageDto })
+  @ApiProblems(400)
+  async listRequests(@Query() query: RequestsQuery): Promise<RequestPageDto> {
+    const [before] = decodeCursor(query.cursor, UUID) ?? [];
+    const range = rangeOf(query, new Date());
+    const filter = {
+      keyId: query.key,
+      accountId: query.account,
+      model: query.model,
+      outcome: query.outcome,
+    };
+    const found = await this.ledger.requestIds(range, filter, before, query.limit + 1);
+    const { items, nextCursor } = pageOf(
+      found,
+      query.limit,
+      (id) => encodeCursor(id),
+      (id) => id,
+    );
+    return { items: viewRequests(await this.ledger.attempts(items)), nextCursor };
+  }
+
+  @Get(':id')
+  @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } })
+  @ApiOperation({ operationId: 'getRequest', summary: 'One call and its attempts' })
+  @ApiOkResponse({ type: RequestDto })
+  @ApiProblems(404)
+  async getRequest(@Param('id', IdPipe) id: string): Promise<RequestDto> {
+    const [request] = viewRequests(await this.ledger.attempts([id]));
+    if (request === undefined) throw ProblemError.of(404, 'There is nothing with this id');
+    return request;
+  }
+}

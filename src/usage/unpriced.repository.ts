@@ -1,0 +1,56 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { requestIdBounds } from '../database/request-id.ts';
+import type { UnpricedRow } from './ledger-row.ts';
+import type { TimeRange } from './time-range.ts';
+
+/** Where a reading of unpriced rows goes on: behind this row. */
+export interface LedgerPosition {
+  readonly requestId: string;
+  readonly attempt: number;
+}
+
+export interface PricedRow extends LedgerPosition {
+  readonly costNanos: bigint;
+  readonly priceId: string | null;
+}
+
+/** The only writes to settled rows: a cost where there was none. */
+@Injectable()
+export class UnpricedRepository {
+  constructor(private readonly database: DataSource) {}
+
+  read(range: TimeRange, behind: LedgerPosition | undefined, limit: number): Promise<UnpricedRow[]> {
+    const ids = requestIdBounds(range.from, range.to);
+    return this.database.query<UnpricedRow[]>(
+      `select request_id as "requestId", attempt, admitted_at as "admittedAt", kind,
+         upstream_model as "upstreamModel", input_tokens as "inputTokens", cache_read_tokens as "cacheReadTokens",
+         cache_write_5m_tokens as "cacheWrite5mTokens", cache_write_1h_tokens as "cacheWrite1hTokens",
+         output_tokens as "outputTokens", reasoning_tokens as "reasoningTokens", server_tools as "serverTools"
+       from ledger
+       where cost_nanos is null and request_id >= $1 and request_id < $2 and admitted_at >= $3 and admitted_at < $4
+         and ($5::uuid is null or (request_id, attempt) > ($5, $6))
+       order by request_id, attempt limit $7`,
+      [ids.from, ids.to, range.from, range.to, behind?.requestId ?? null, behind?.attempt ?? 0, limit],
+    );
+  }
+
+  /** Answers how many were still without a cost. Rows must be in the order they were read in. */
+  async price(tx: EntityManager, rows: readonly PricedRow[]): Promise<number> {
+    const [, priced] = await tx.query<[unknown, number]>(
+      `update ledger l set cost_nanos = x.cost, price_id = x.price
+       from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[]) x (id, attempt, cost, price)
+       where l.request_id = x.id and l.attempt = x.attempt and l.cost_nanos is null
+         and l.request_id >= $5 and l.request_id <= $6`,
+      [
+        rows.map((row) => row.requestId),
+        rows.map((row) => row.attempt),
+        rows.map((row) => String(row.costNanos)),
+        rows.map((row) => row.priceId),
+        rows[0]?.requestId,
+        rows.at(-1)?.requestId,
+      ],
+    );
+    return priced;
+  }
+}
