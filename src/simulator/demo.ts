@@ -13,8 +13,16 @@ export interface DemoOptions {
   readonly print: (text: string) => void;
 }
 
-const CLAUDE = 'claude-sonnet-4-5';
+const CLAUDE = 'claude-sonnet-5';
 const GEMINI = 'gemini-2.5-flash';
+
+/** The questions, each with what the simulator is to say. */
+const SHELF =
+  'What is on the shelf by the window? [[sim: every=60 say="By the window stand three books: a herbal, an atlas of the stars 🔭, and the novel that everybody asks for — Die Brücke am Fluß."]]';
+const AUTHOR =
+  'And who wrote the novel? [[sim: every=60 say="Nobody knows for certain; the title page says only 川のほとりにて, written by the river, and a year that has been rubbed out."]]';
+const RETURN =
+  'Until when may I keep it? [[sim: say="Until the swallows come back 🐦, or three weeks, whichever is later."]]';
 
 /** Long enough to be worth caching: the first call writes it to the prompt cache, the second reads it. */
 const SYSTEM =
@@ -56,7 +64,7 @@ async function claudeStream(client: Anthropic, print: (text: string) => void): P
       max_tokens: 500,
       stream: true,
       system: [{ type: 'text', text: SYSTEM, cache_control: { type: 'ephemeral' } }],
-      messages: [{ role: 'user', content: 'What is on the shelf by the window? [[sim: every=60]]' }],
+      messages: [{ role: 'user', content: SHELF }],
     })
     .withResponse();
   for await (const event of data) {
@@ -68,7 +76,7 @@ async function claudeStream(client: Anthropic, print: (text: string) => void): P
 async function geminiStream(client: GoogleGenAI, print: (text: string) => void): Promise<string> {
   const stream = await client.models.generateContentStream({
     model: GEMINI,
-    contents: 'And who wrote it? [[sim: every=60]]',
+    contents: AUTHOR,
     config: { thinkingConfig: { thinkingBudget: 128 } },
   });
   let id: string | undefined;
@@ -85,7 +93,7 @@ async function claudeJson(client: Anthropic, print: (text: string) => void): Pro
       model: CLAUDE,
       max_tokens: 500,
       system: [{ type: 'text', text: SYSTEM, cache_control: { type: 'ephemeral' } }],
-      messages: [{ role: 'user', content: 'Until when may I keep it?' }],
+      messages: [{ role: 'user', content: RETURN }],
     })
     .withResponse();
   for (const block of data.content) if (block.type === 'text') print(block.text);
