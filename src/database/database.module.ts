@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 import { LOGGER } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import { ConfigChanges } from './config-changes.ts';
 import { ConfigWatch } from './config-watch.ts';
 import { dataSourceOptions, endStuckConnections } from './data-source.ts';
@@ -58,7 +59,10 @@ export class DatabaseModule implements OnApplicationShutdown {
     @Inject(HOT_POOL) private readonly hot: HotPool,
     @Inject(LEDGER_POOL) private readonly ledger: HotPool,
     source: DataSource,
+    metrics: Metrics,
   ) {
+    metrics.watchPool('hot', () => hot.stats());
+    metrics.watchPool('ledger', () => ledger.stats());
     endStuckConnections(source);
   }
 

@@ -35,6 +35,16 @@ describe('metrics', () => {
     metrics.batch('admit', 3, 1.2);
     metrics.credentialRefreshed('claude', 'renewed');
     metrics.pendingSettles(4);
+    metrics.watchPool('hot', () => ({
+      connections: 3,
+      idle: 1,
+      waiting: 2,
+      waits: 9,
+      poolTimeouts: 1,
+      queryTimeouts: 0,
+      failures: 1,
+    }));
+    await metrics.registry.metrics();
     const text = await metrics.registry.metrics();
     for (const line of [
       'relay_places_in_use{lane="generate"} 1',
@@ -49,6 +59,9 @@ describe('metrics', () => {
       'relay_batch_size_sum{statement="admit"} 3',
       'relay_credential_refreshes_total{kind="claude",result="renewed"} 1',
       'relay_settles_pending 4',
+      'relay_pool_connections{pool="hot",state="waiting"} 2',
+      'relay_pool_waits_total{pool="hot"} 9',
+      'relay_pool_acquire_timeouts_total{pool="hot"} 1',
     ]) {
       expect(text).toContain(line);
     }

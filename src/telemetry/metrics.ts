@@ -31,6 +31,27 @@ export interface CallEnded {
   readonly durationMs: number;
 }
 
+/** What a pool of database connections says of itself: states now, and sums since the start of the process. */
+export interface PoolReading {
+  readonly connections: number;
+  readonly idle: number;
+  readonly waiting: number;
+  /** Statements that found no idle connection. */
+  readonly waits: number;
+  /** Statements that got none in time. */
+  readonly poolTimeouts: number;
+  readonly queryTimeouts: number;
+  readonly failures: number;
+}
+
+const POOL_STATES = ['connections', 'idle', 'waiting'] as const;
+const POOL_SUMS = [
+  { sum: 'waits', name: 'waits', help: 'Statements that found no idle connection' },
+  { sum: 'poolTimeouts', name: 'acquire_timeouts', help: 'Statements that got no connection in time' },
+  { sum: 'queryTimeouts', name: 'query_timeouts', help: 'Statements whose answer did not come in time' },
+  { sum: 'failures', name: 'failures', help: 'Statements that failed with the connection, for any reason' },
+] as const satisfies readonly { sum: keyof PoolReading; name: string; help: string }[];
+
 /**
  * Every metric of the product, in one place, told by the event that moves it. Labels are words of our own (doors,
  * kinds, lanes, outcomes, codes): never a key, a model, an e-mail or free text, so that their number stays small.
@@ -38,6 +59,8 @@ export interface CallEnded {
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
+
+  private readonly pools = new Map<string, () => PoolReading>();
 
   private readonly requests = this.counter(
     'requests_total',
@@ -70,11 +93,6 @@ export class Metrics {
     'kind',
     'result',
   ]);
-  private readonly poolTimeouts = this.counter(
-    'pool_timeouts_total',
-    'Statements that got no connection in time',
-    ['pool'],
-  );
 
   private readonly places = this.gauge('places_in_use', 'Calls that hold a place, on this process', ['lane']);
   private readonly pending = this.gauge('settles_pending', 'Settlements not yet written', []);
@@ -103,9 +121,6 @@ export class Metrics {
     LONG,
     ['door'],
   );
-  private readonly pool = this.histogram('pool_wait_seconds', 'Wait for a database connection', SHORT, [
-    'pool',
-  ]);
   private readonly batches = this.histogram(
     'batch_size',
     'Rows in one statement',
@@ -119,6 +134,7 @@ export class Metrics {
   constructor() {
     // Process, garbage collection and event-loop lag, under the names every Node dashboard knows.
     collectDefaultMetrics({ register: this.registry });
+    this.exposePools();
     for (const lane of ['generate', 'count']) this.places.set({ lane }, 0);
     this.pending.set(0);
   }
@@ -173,16 +189,41 @@ export class Metrics {
     this.pending.set(now);
   }
 
-  poolWait(pool: string, ms: number): void {
-    this.pool.observe({ pool }, ms / 1000);
-  }
-
-  poolTimeout(pool: string): void {
-    this.poolTimeouts.inc({ pool });
+  /** Read at each scrape; the sums are since the start of the process. */
+  watchPool(pool: string, read: () => PoolReading): void {
+    this.pools.set(pool, read);
   }
 
   credentialRefreshed(kind: string, result: 'renewed' | 'refused' | 'failed'): void {
     this.refreshes.inc({ kind, result });
+  }
+
+  private exposePools(): void {
+    const { pools } = this;
+    new Gauge({
+      name: 'relay_pool_connections',
+      help: 'Database connections by state; waiting = statements that wait for one',
+      labelNames: ['pool', 'state'],
+      registers: [this.registry],
+      collect() {
+        for (const [pool, read] of pools) {
+          const reading = read();
+          for (const state of POOL_STATES) this.set({ pool, state }, reading[state]);
+        }
+      },
+    });
+    for (const { sum, name, help } of POOL_SUMS) {
+      new Counter({
+        name: `relay_pool_${name}_total`,
+        help,
+        labelNames: ['pool'],
+        registers: [this.registry],
+        collect() {
+          this.reset();
+          for (const [pool, read] of pools) this.inc({ pool }, read()[sum]);
+        },
+      });
+    }
   }
 
   private countTokens(kind: string, tokenClass: string, count: number): void {
