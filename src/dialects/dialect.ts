@@ -145,7 +145,7 @@ export interface Dialect {
   contentType(framing: Framing): string;
   reader(operation: Operation, framing: Framing): AnswerReader;
   /** The vendor's error document, UTF-8 JSON. */
-  errorBody(error: DialectError): string;
+  readonly errorBody: (error: DialectError) => string;
   /** The vendor's in-stream error for a client that stands at a boundary. */
   errorFrame(error: DialectError, framing: Exclude<Framing, 'json'>, empty: boolean): string;
 }

@@ -3,7 +3,7 @@ import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swag
 import type { Request, RequestHandler } from 'express';
 import { readFileSync } from 'node:fs';
 import { AdminTokens } from '../admin/admin-tokens.ts';
-import { doorPaths } from './door-paths.ts';
+import { doorComponents, doorPaths } from './door-paths.ts';
 
 /** Reads the whole API off the running app. Complete only in the compiled build, where the plugin has run. */
 export function describeApi(app: NestExpressApplication): OpenAPIObject {
@@ -19,7 +19,11 @@ export function describeApi(app: NestExpressApplication): OpenAPIObject {
   const document = SwaggerModule.createDocument(app, config, {
     operationIdFactory: (_controller, method) => method,
   });
-  return { ...document, paths: { ...doorPaths, ...document.paths } };
+  return {
+    ...document,
+    paths: { ...doorPaths, ...document.paths },
+    components: { ...document.components, ...doorComponents },
+  };
 }
 
 /**

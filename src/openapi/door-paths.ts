@@ -28,31 +28,52 @@ const STATUSES: Readonly<Record<string, string>> = {
   '504': 'The upstream did not answer in time',
 };
 
-function operation(id: string, summary: string, dialect: string, media: readonly string[]): Operation {
-  const object = { schema: { type: 'object', additionalProperties: true } };
-  const errors = Object.entries(STATUSES).map(([status, description]) => [
+type Content = Record<string, { schema?: { type: string; additionalProperties: boolean } }>;
+
+const anyObject: Content[string] = { schema: { type: 'object', additionalProperties: true } };
+const answerHeaders = Object.fromEntries(
+  Object.keys(RELAY_HEADERS).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
+);
+
+/** What the operations of the doors refer to, so that each status is described once. */
+export const doorComponents = {
+  headers: RELAY_HEADERS,
+  responses: Object.fromEntries(
+    Object.entries(STATUSES).map(([status, description]) => [
+      `Door${status}`,
+      { description, headers: answerHeaders, content: { 'application/json': anyObject } },
+    ]),
+  ),
+} as unknown as NonNullable<OpenAPIObject['components']>;
+
+function contentOf(media: readonly string[]): Content {
+  return Object.fromEntries(media.map((type) => [type, type === 'application/json' ? anyObject : {}]));
+}
+
+function operation(id: string, summary: string, door: string, media: readonly string[]): Operation {
+  const errors: [string, { $ref: string }][] = Object.keys(STATUSES).map((status) => [
     status,
-    { description, headers: RELAY_HEADERS, content: { 'application/json': object } },
+    { $ref: `#/components/responses/Door${status}` },
   ]);
   return {
     operationId: id,
     summary,
-    tags: [dialect],
+    tags: [door],
     security: [{ key: [] }],
     responses: {
       '200': {
         description: "The vendor's answer, byte for byte",
-        headers: RELAY_HEADERS,
-        content: Object.fromEntries(media.map((type) => [type, type === 'application/json' ? object : {}])),
+        headers: answerHeaders,
+        content: contentOf(media),
       },
       ...Object.fromEntries(errors),
     },
-  } as Operation;
+  };
 }
 
 const body = {
   required: true,
-  content: { 'application/json': { schema: { type: 'object', additionalProperties: true } } },
+  content: { 'application/json': anyObject },
 } as Operation['requestBody'];
 
 const modelParameter = { name: 'model', in: 'path', required: true, schema: { type: 'string' } } as const;

@@ -73,8 +73,8 @@ export class AnswerBody {
       this.body.destroy(new AnswerStalled('The upstream fell silent'));
     }, this.idleMs);
     try {
-      const { value, done } = await this.iterator.next();
-      return done === true ? undefined : value;
+      const step = await this.iterator.next();
+      return step.done === true ? undefined : step.value;
     } finally {
       clearTimeout(clock);
     }

@@ -1,5 +1,5 @@
 import { NO_USAGE } from '../dialects/dialect.ts';
-import { Flow, Left } from './flow.ts';
+import { Flow, type Left } from './flow.ts';
 import type { RelayEvent } from './relay-event.ts';
 import { relayObservable } from './relay-observable.ts';
 
