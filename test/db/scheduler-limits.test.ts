@@ -11,74 +11,80 @@ describe('limits over three replicas', () => {
   afterEach(() => expectQuiet(rig.url));
   afterAll(() => rig.end());
 
-  it('are never exceeded at any moment, by the counters or by what is held, and nothing is left', async () => {
-    const accounts = [await rig.account({ max: 3 }), await rig.account({ max: 3 })];
-    const keys = [await rig.key({ max: 4 }), await rig.key()];
-    const replicas = [await rig.replica(), await rig.replica(), await rig.replica()];
-    const held = new Map<string, number>();
-    const most = new Map<string, number>();
-    const move = (id: string, by: number) => {
-      const now = (held.get(id) ?? 0) + by;
-      held.set(id, now);
-      most.set(id, Math.max(most.get(id) ?? 0, now));
-    };
+  /** What is not under test is each replica's own: a shared row's lock would hide a missing one on the other. */
+  it.each([
+    ['accounts', async () => ({ keys: await Promise.all([rig.key(), rig.key(), rig.key()]), max: 3 })],
+    ['a key', async () => ({ keys: [await rig.key({ max: 4 })], max: 0 })],
+  ])(
+    'of %s are never exceeded, by the counters or by what is held, and nothing is left',
+    async (word, set) => {
+      const { keys, max } = await set();
+      const shared = [await rig.account({ max: 3 }), await rig.account({ max: 3 })];
+      const own = [await rig.account({ max }), await rig.account({ max }), await rig.account({ max })];
+      const replicas = [await rig.replica(), await rig.replica(), await rig.replica()];
+      const limits = new Map(word === 'a key' ? keys.map((id) => [id, 4]) : shared.map((id) => [id, 3]));
+      const held = new Map<string, number>();
+      const most = new Map<string, number>();
+      const move = (id: string, by: number) => {
+        const now = (held.get(id) ?? 0) + by;
+        held.set(id, now);
+        most.set(id, Math.max(most.get(id) ?? 0, now));
+      };
 
-    let done = false;
-    let admitted = 0;
-    let settled = 0;
-    const refusals = new Set<string>();
-    const caller = async (replica: Scheduler, index: number) => {
-      while (!done) {
-        const key = keys[index % 2] ?? '';
-        const decision = await replica.admit(ask(key, accounts));
-        if (!decision.admitted) {
-          refusals.add(decision.refusal);
-          await new Promise((resolve) => setTimeout(resolve, 5));
-          continue;
+      let done = false;
+      let admitted = 0;
+      const refusals = new Set<string>();
+      const caller = async (replica: Scheduler, at: number) => {
+        const key = keys[at % keys.length] ?? '';
+        const candidates = word === 'a key' ? [own[at] ?? ''] : shared;
+        while (!done) {
+          const decision = await replica.admit(ask(key, candidates));
+          if (!decision.admitted) {
+            refusals.add(decision.refusal);
+            await new Promise((resolve) => setTimeout(resolve, 5));
+            continue;
+          }
+          admitted += 1;
+          move(decision.lease.accountId, 1);
+          move(key, 1);
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
+          move(decision.lease.accountId, -1);
+          move(key, -1);
+          const settling = [replica.settle(settlement(decision.lease))];
+          // Some are settled by another replica as well, at the same moment.
+          const rival = admitted % 10 === 0 ? replicas[(at + 1) % 3] : undefined;
+          if (rival !== undefined) settling.push(rival.settle(settlement(decision.lease)));
+          await Promise.all(settling);
         }
-        admitted += 1;
-        move(decision.lease.accountId, 1);
-        move(key, 1);
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
-        move(decision.lease.accountId, -1);
-        move(key, -1);
-        const settling = [replica.settle(settlement(decision.lease))];
-        // Some are settled by another replica as well, at the same moment.
-        if (admitted % 10 === 0)
-          settling.push((replicas[(index + 1) % 3] ?? replica).settle(settlement(decision.lease)));
-        await Promise.all(settling);
-        settled += 1;
-      }
-    };
-    const callers = replicas.flatMap((replica) =>
-      Array.from({ length: 64 }, (_, index) => caller(replica, index)),
-    );
-
-    const end = performance.now() + 2_500;
-    let samples = 0;
-    while (performance.now() < end) {
-      expect(await unsettled(rig.url)).toEqual([]);
-      const [worst] = await rig.query<{ account: number; key: number }>(
-        'select (select max(in_use) from account_state) as account, (select in_use from key_state where id = $1) as key',
-        [keys[0]],
+      };
+      const callers = replicas.flatMap((replica, at) =>
+        Array.from({ length: 64 }, () => caller(replica, at)),
       );
-      expect(worst?.account ?? 0).toBeLessThanOrEqual(3);
-      expect(worst?.key ?? 0).toBeLessThanOrEqual(4);
-      samples += 1;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    done = true;
-    await Promise.all(callers);
 
-    expect(samples).toBeGreaterThan(3);
-    expect(admitted).toBeGreaterThan(50);
-    expect(Math.max(...accounts.map((id) => most.get(id) ?? 0))).toBe(3);
-    expect(most.get(keys[0] ?? '') ?? 0).toBeLessThanOrEqual(4);
-    expect(refusals).toEqual(new Set(['key-full', 'accounts-full']));
-    const [ledger] = await rig.query<{ n: number }>('select count(*)::integer as n from ledger');
-    expect(ledger?.n).toBe(admitted);
-    expect(settled).toBe(admitted);
-  });
+      const end = performance.now() + 2_000;
+      while (performance.now() < end) {
+        expect(await unsettled(rig.url)).toEqual([]);
+        for (const [id, limit] of limits) {
+          const [row] = await rig.query<{ n: number }>(
+            'select in_use as n from key_state where id = $1 union all select in_use from account_state where id = $1',
+            [id],
+          );
+          expect(row?.n ?? 0).toBeLessThanOrEqual(limit);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      done = true;
+      await Promise.all(callers);
+
+      for (const [id, limit] of limits) expect(most.get(id)).toBe(limit);
+      expect(refusals).toEqual(new Set([word === 'a key' ? 'key-full' : 'accounts-full']));
+      const [ledger] = await rig.query<{ n: number }>(
+        'select count(*)::integer as n from ledger where key_id = any ($1::uuid[])',
+        [keys],
+      );
+      expect(ledger?.n).toBe(admitted);
+    },
+  );
 
   it('stay untouched by edits of the settings under way', async () => {
     const [key, account] = [await rig.key({ max: 3 }), await rig.account({ max: 3 })];
