@@ -12,13 +12,14 @@ export interface Candidate {
 }
 
 export interface AdmissionRequest {
-  /** uuidv7; the ledger's id. */
+  /** uuidv7; the ledger's id. Asking again with the same id and key, while its row is open, gives the same lease. */
   readonly requestId: string;
   readonly keyId: string;
   readonly keyVersion: bigint;
   readonly lane: Lane;
   readonly door: string;
   readonly model: string;
+  /** Calls with the very same array are cheaper together: they share it on the wire and in the choice. */
   readonly candidates: readonly Candidate[];
   /** Kind by account id, written on the open row. */
   readonly kindOf: (accountId: string) => string;

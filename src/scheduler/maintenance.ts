@@ -14,13 +14,14 @@ const SWEPT_AT_ONCE = 500;
 
 /**
  * What a replica does by the clock beside its work: it beats, sweeps after dead replicas, and once a day makes the
- * ledger's coming partitions and forgets what is long over. Each runs by itself, one at a time; a failure is logged and
- * the next turn tries again.
+ * ledger's coming partitions and forgets what is long over. Each runs by itself, one at a time; a failure is logged
+ * once and the next turn tries again.
  *
  * States: made → started (three timers) → stopped.
  */
 export class Maintenance {
   private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly failing = new Set<string>();
   private stopped = false;
 
   constructor(
@@ -81,9 +82,13 @@ export class Maintenance {
   private async attempt(name: string, work: () => Promise<unknown>): Promise<boolean> {
     try {
       await work();
+      if (this.failing.delete(name)) this.log.info({ task: name }, 'maintenance works again');
       return true;
     } catch (error) {
-      if (!this.stopped) this.log.warn({ err: error, task: name }, 'maintenance failed');
+      if (!this.stopped && !this.failing.has(name)) {
+        this.failing.add(name);
+        this.log.warn({ err: error, task: name }, 'maintenance failed; it is tried again');
+      }
       return false;
     }
   }
