@@ -7,8 +7,9 @@ type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 export class NestLogger implements LoggerService {
   constructor(private readonly logger: Logger) {}
 
+  /** Modules loaded and routes mapped: of interest to a developer only. */
   log(message: unknown, ...rest: unknown[]): void {
-    this.write('info', message, rest);
+    this.write('debug', message, rest);
   }
 
   error(message: unknown, ...rest: unknown[]): void {
