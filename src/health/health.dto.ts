@@ -1,4 +1,7 @@
+import { ApiProperty } from '@nestjs/swagger';
+
 export class HealthDto {
-  /** `ok` for liveness; `ready`, `draining` or `unavailable` for readiness. */
-  readonly status!: string;
+  /** `ok` for liveness; one of the others for readiness. */
+  @ApiProperty({ enum: ['ok', 'ready', 'draining', 'unavailable'] })
+  status!: string;
 }
