@@ -111,7 +111,7 @@ describe('the framework’s lines', () => {
     nest.error(new Error('thrown'), 'Somewhere');
     nest.verbose({ an: 'object' });
     expect(lines()).toMatchObject([
-      { level: 'info', context: 'RouterExplorer', msg: 'Mapped {/v1/messages, POST} route' },
+      { level: 'debug', context: 'RouterExplorer', msg: 'Mapped {/v1/messages, POST} route' },
       { level: 'error', context: 'ExceptionsHandler', msg: 'boom', stack: 'Error: boom\n    at here' },
       { level: 'error', context: 'Somewhere', msg: 'thrown', err: { message: 'thrown' } },
       { level: 'trace', msg: 'details' },
