@@ -1,28 +1,13 @@
-import 'reflect-metadata';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
-import express, { json } from 'express';
-import { AccessModule } from '../../src/access/access.module.ts';
+import pg from 'pg';
 import { AccountDirectory } from '../../src/accounts/account-directory.ts';
-import { AccountsModule } from '../../src/accounts/accounts.module.ts';
-import { AdminModule } from '../../src/admin/admin.module.ts';
-import { FirstAdmin } from '../../src/admin/first-admin.ts';
-import { claude } from '../../src/claude/claude.upstream.ts';
-import { ConfigModule } from '../../src/config/config.module.ts';
-import { DatabaseModule } from '../../src/database/database.module.ts';
-import { gemini } from '../../src/gemini/gemini.upstream.ts';
-import { TelemetryModule } from '../../src/telemetry/telemetry.module.ts';
-import { UpstreamModule } from '../../src/upstream/upstream.module.ts';
-import { UpstreamRegistry } from '../../src/upstream/upstream-registry.ts';
-import { readEnv } from '../../src/config/env.ts';
+import { type Relay, startRelay } from '../../src/main.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { query } from '../support/query.ts';
+import { ADMIN_TOKEN, testEnv } from '../support/relay.ts';
 
-const ADMIN_TOKEN = `ra_${randomBytes(32).toString('base64url')}`;
 const SECRET = 'sk-ant-canary-0123456789';
 
 /** What any of these routes may answer; a test reads the fields that its route has. */
@@ -45,15 +30,15 @@ interface Answer {
 }
 
 let database: TestDatabase;
-let app: NestExpressApplication;
-let url: string;
+let relay: Relay;
+let directory: AccountDirectory;
 let vendor: Server;
 let vendorUrl: string;
 let vendorAnswer: { status: number; body: string };
 let vendorSaw: IncomingHttpHeaders[] = [];
 
 async function call(method: string, path: string, body?: unknown, token = ADMIN_TOKEN): Promise<Answer> {
-  const response = await fetch(`${url}/admin/v1${path}`, {
+  const response = await fetch(`${relay.url}/admin/v1${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -95,44 +80,12 @@ beforeAll(async () => {
   vendorUrl = `http://127.0.0.1:${(vendor.address() as AddressInfo).port}`;
 
   database = await createDatabase();
-  const env = readEnv({
-    DATABASE_URL: database.url,
-    RELAY_ADMIN_TOKEN: ADMIN_TOKEN,
-    RELAY_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
-    RELAY_ALLOWED_UPSTREAMS: '127.0.0.1',
-    RELAY_LOG_LEVEL: 'silent',
-  });
-  @Module({
-    imports: [
-      ConfigModule.with(env),
-      TelemetryModule,
-      DatabaseModule,
-      AccessModule,
-      UpstreamModule,
-      AdminModule,
-      AccountsModule,
-    ],
-  })
-  class Rooms {
-    constructor(registry: UpstreamRegistry) {
-      registry.register(claude);
-      registry.register(gemini);
-    }
-  }
-  Reflect.defineMetadata('design:paramtypes', [UpstreamRegistry], Rooms);
-  const http = express();
-  http.use('/admin', json({ limit: '1mb', type: () => true }));
-  app = await NestFactory.create<NestExpressApplication>(Rooms, new ExpressAdapter(http), {
-    bodyParser: false,
-    logger: false,
-  });
-  await app.listen(0, '127.0.0.1');
-  await app.get(FirstAdmin).ensure();
-  url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
+  relay = await startRelay(testEnv(database.url, { RELAY_ALLOWED_UPSTREAMS: '127.0.0.1' }));
+  directory = relay.app.get(AccountDirectory);
 });
 
 afterAll(async () => {
-  await app.close();
+  await relay.close();
   vendor.close();
   await database.drop();
 });
@@ -165,7 +118,7 @@ describe('accounts', () => {
       updatedAt: expect.stringMatching(/^\d{4}-.*Z$/) as unknown,
     });
     expect((await call('GET', `/accounts/${body.id}`)).body).toEqual(body);
-    expect(app.get(AccountDirectory).get(body.id)).toMatchObject({ name: 'first', credentialsVersion: 1 });
+    expect(directory.get(body.id)).toMatchObject({ name: 'first', credentialsVersion: 1 });
   });
 
   it('keep every field that is set, and change only those that a patch names', async () => {
@@ -241,7 +194,24 @@ describe('accounts', () => {
     const { body } = await call('PATCH', `/accounts/${made.id}`, { credentials: { apiKey: 'sk-new' } });
     expect(body).toMatchObject({ credentialsVersion: 2, health: { cooldowns: [] } });
     expect(await sql('select 1 from cooldowns where account_id = $1', [made.id])).toEqual([]);
-    expect(app.get(AccountDirectory).get(made.id)?.credentialsVersion).toBe(2);
+    expect(directory.get(made.id)?.credentialsVersion).toBe(2);
+  });
+
+  it('are edited while a renewal holds the credential: settings at once, a new credential after it', async () => {
+    const made = await create();
+    const renewal = new pg.Client({ connectionString: database.url });
+    await renewal.connect();
+    await renewal.query('begin');
+    await renewal.query('select 1 from account_credentials where account_id = $1 for update', [made.id]);
+    expect((await call('PATCH', `/accounts/${made.id}`, { priority: 7 })).status).toBe(200);
+
+    const edit = call('PATCH', `/accounts/${made.id}`, { credentials: { apiKey: 'sk-after' } });
+    // Nothing is held by the edit that waits: others write meanwhile, the renewal among them.
+    expect((await call('POST', '/account-groups', { name: `g-${randomUUID()}` })).status).toBe(201);
+    await renewal.query('update config_version set version = version + 1');
+    await renewal.query('commit');
+    await renewal.end();
+    expect((await edit).body).toMatchObject({ priority: 7, credentialsVersion: 2 });
   });
 
   it('have their cooldowns cleared on request, those of a model family too', async () => {
@@ -264,7 +234,7 @@ describe('accounts', () => {
     expect((await call('DELETE', `/accounts/${made.id}`)).status).toBe(204);
     expect((await call('GET', `/accounts/${made.id}`)).status).toBe(404);
     expect((await call('DELETE', `/accounts/${made.id}`)).status).toBe(404);
-    expect(app.get(AccountDirectory).get(made.id)).toBeUndefined();
+    expect(directory.get(made.id)).toBeUndefined();
     expect(await sql('select name from accounts where id = $1', [made.id])).toEqual([{ name: 'deleted' }]);
     expect(await sql('select 1 from account_credentials where account_id = $1', [made.id])).toEqual([]);
     expect((await call('POST', '/accounts', wish({ name: 'deleted' }))).status).toBe(201);
@@ -461,7 +431,6 @@ describe('the test of an account', () => {
 describe('account groups', () => {
   it('hold accounts, told on both sides, and every replica hears of the accounts that came or went', async () => {
     const [one, two] = [await create(), await create()];
-    const directory = app.get(AccountDirectory);
     const { status, body: group } = await call('POST', '/account-groups', {
       name: 'pool',
       accounts: [one.id],
