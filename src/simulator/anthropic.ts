@@ -167,6 +167,7 @@ function headersOf(exchange: Exchange): Record<string, string> {
       'anthropic-ratelimit-unified-5h-utilization': '0.25',
     };
   }
+  const reset = new Date(soon * 1000).toISOString().replace('.000', '');
   const limits: Record<string, string> = {};
   for (const [name, limit] of [
     ['requests', 4000],
@@ -176,7 +177,7 @@ function headersOf(exchange: Exchange): Record<string, string> {
   ] as const) {
     limits[`anthropic-ratelimit-${name}-limit`] = String(limit);
     limits[`anthropic-ratelimit-${name}-remaining`] = String(limit - 1);
-    limits[`anthropic-ratelimit-${name}-reset`] = new Date(soon * 1000).toISOString().replace('.000', '');
+    limits[`anthropic-ratelimit-${name}-reset`] = reset;
   }
   return { ...base, ...limits };
 }

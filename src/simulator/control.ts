@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isRecord } from './exchange.ts';
 import { checkFault, FaultError } from './faults.ts';
 import type { Plans } from './plan.ts';
-import type { Simulator } from './simulator.ts';
+import type { Simulator } from './oracle.ts';
 
 /**
  * The same oracle for other processes, under `/_simulator`: `GET requests?since=&limit=&bodies=1`, `GET state`,
