@@ -8,9 +8,10 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
+import { QueryFailedError } from 'typeorm';
 import { contextOf } from '../access/request-context.ts';
-import { DatabaseUnavailable } from '../database/database-unavailable.ts';
-import { ProblemError } from '../errors/problem-error.ts';
+import { codeOf, DatabaseUnavailable, unavailability } from '../database/database-unavailable.ts';
+import { ProblemError, titleOf } from '../errors/problem-error.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 
@@ -41,14 +42,21 @@ export class ProblemFilter implements ExceptionFilter {
 
   private known(thrown: unknown, requestId: string): ProblemError {
     if (thrown instanceof ProblemError) return thrown;
-    if (thrown instanceof RelayError) return ProblemError.of(thrown.status, thrown.message);
+    if (thrown instanceof RelayError) {
+      const wait = typeof thrown.retry === 'number' ? thrown.retry : undefined;
+      return new ProblemError(thrown.status, titleOf(thrown.status), thrown.message, [], wait);
+    }
     if (thrown instanceof HttpException) {
       const status = thrown.getStatus();
-      // Nest's own message of a 404 repeats the path, query string and all.
-      return ProblemError.of(status, status === 404 ? 'There is no such route' : thrown.message);
+      // Nest's own messages of these repeat the path, query string and all, or a part of the body.
+      if (status === 404) return ProblemError.of(404, 'There is no such route');
+      if (status === 400)
+        return ProblemError.of(400, 'The body is not a JSON document, or the path is not valid');
+      return ProblemError.of(status, thrown.message);
     }
     if (thrown instanceof URIError) return ProblemError.of(400, 'The path is not valid');
-    if (thrown instanceof DatabaseUnavailable) {
+    if (isDatabaseAway(thrown)) {
+      this.log.warn({ requestId, err: thrown }, 'the database could not be asked');
       return ProblemError.of(503, 'The database cannot be reached just now');
     }
     const parser = parserProblem(thrown);
@@ -68,4 +76,16 @@ function parserProblem(thrown: unknown): ProblemError | undefined {
   return /^(entity|request)\./.test(type)
     ? ProblemError.of(400, 'The body is not a JSON document')
     : undefined;
+}
+
+/** `DatabaseUnavailable` of the hot pool, or its like from TypeORM's. */
+function isDatabaseAway(thrown: unknown): boolean {
+  if (thrown instanceof DatabaseUnavailable) return true;
+  if (thrown instanceof QueryFailedError) return unavailability(thrown.driverError) !== undefined;
+  if (!(thrown instanceof Error)) return false;
+  return (
+    /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|57P\d\d|53300|08\d{3})$/.test(
+      codeOf(thrown),
+    ) || /^(timeout exceeded when trying to connect|Connection terminated)/.test(thrown.message)
+  );
 }
