@@ -85,14 +85,14 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    */
   async admit(request: AdmissionRequest): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
-    const accountIds = new Set(request.candidates.map(({ accountId }) => accountId));
-    const before = this.settlements.returning(request.keyId, accountIds);
+    const { keyId, candidates } = request;
+    const before = this.settlements.isReturning(keyId, candidates);
     const decision = await this.admissions.ask(request);
     if (decision.admitted || !FULL.has(decision.refusal)) return decision;
     // A client may send its next call before its last one is settled: a place on its way back is not taken.
-    const returning = before ?? this.settlements.returning(request.keyId, accountIds);
-    if (returning === undefined) return decision;
-    await Promise.race([returning.sent(), sleep(PLACE_RETURNS_MS, undefined, { ref: false })]);
+    if (!before && !this.settlements.isReturning(keyId, candidates)) return decision;
+    const returned = this.settlements.returned(keyId, candidates);
+    await Promise.race([returned, sleep(PLACE_RETURNS_MS, undefined, { ref: false })]);
     return this.admissions.ask(request);
   }
 

@@ -39,6 +39,8 @@ interface Pending {
 export class SettlementQueue {
   /** By request and attempt: settling twice while the first waits is one settlement. */
   private readonly pending = new Map<string, Pending>();
+  /** How many of them give back a place of this key or account. */
+  private readonly places = new Map<string, number>();
   private collected: Pending[] = [];
   private busy = false;
   private urgent = false;
@@ -65,28 +67,26 @@ export class SettlementQueue {
     const { promise, resolve, reject } = deferred();
     const entry = { settlement, promise, resolve, reject };
     this.pending.set(id, entry);
+    this.countPlaces(settlement, 1);
     this.collected.push(entry);
     this.events.pending(this.pending.size);
     this.start();
     return promise;
   }
 
-  /**
-   * Settlements on their way that will give back a place of this key or of one of these accounts; undefined = none.
-   * `sent` sends them now and resolves when they are committed.
-   */
-  returning(keyId: string, accountIds: ReadonlySet<string>): { sent(): Promise<unknown> } | undefined {
-    const found: Promise<void>[] = [];
-    for (const { settlement, promise } of this.pending.values()) {
-      if (settlement.keyId === keyId || accountIds.has(settlement.accountId)) found.push(promise);
-    }
-    if (found.length === 0) return undefined;
-    return {
-      sent: () => {
-        if (!this.busy && this.collected.length > 0) this.run();
-        return Promise.allSettled(found);
-      },
-    };
+  /** Whether a settlement is on its way that gives back a place of this key or of one of these accounts. */
+  isReturning(keyId: string, candidates: readonly { readonly accountId: string }[]): boolean {
+    return this.places.has(keyId) || candidates.some(({ accountId }) => this.places.has(accountId));
+  }
+
+  /** Sends them now; resolves when they are committed. */
+  async returned(keyId: string, candidates: readonly { readonly accountId: string }[]): Promise<void> {
+    const accounts = new Set(candidates.map(({ accountId }) => accountId));
+    const found = [...this.pending.values()].filter(
+      ({ settlement }) => settlement.keyId === keyId || accounts.has(settlement.accountId),
+    );
+    if (found.length > 0 && !this.busy && this.collected.length > 0) this.run();
+    await Promise.allSettled(found.map(({ promise }) => promise));
   }
 
   /** Sends at once what has been collected; resolves when nothing is pending, for which the database must answer. */
@@ -159,7 +159,16 @@ export class SettlementQueue {
 
   private end(entry: Pending): Pending {
     this.pending.delete(idOf(entry.settlement));
+    this.countPlaces(entry.settlement, -1);
     return entry;
+  }
+
+  private countPlaces({ keyId, accountId }: Settlement, by: 1 | -1): void {
+    for (const id of [keyId, accountId]) {
+      const count = (this.places.get(id) ?? 0) + by;
+      if (count > 0) this.places.set(id, count);
+      else this.places.delete(id);
+    }
   }
 }
 

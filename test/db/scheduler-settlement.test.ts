@@ -170,4 +170,21 @@ describe('settlement', () => {
     await scheduler.flush();
     expect(await ledger(lease.requestId)).toHaveLength(1);
   });
+
+  it('lets the next call of a client in whose last one is not settled yet', async () => {
+    const [narrow, single] = [await rig.key({ max: 1 }), await rig.account({ max: 1 })];
+    for (let turn = 0; turn < 10; turn += 1) {
+      const lease = leased(await scheduler.admit(ask(narrow, [single])));
+      void scheduler.settle(settlement(lease));
+    }
+    await scheduler.flush();
+  });
+
+  it('refuses at once while nothing is on its way back', async () => {
+    const [narrow, single] = [await rig.key({ max: 1 }), await rig.account({ max: 1 })];
+    const lease = leased(await scheduler.admit(ask(narrow, [single])));
+    expect(await scheduler.admit(ask(narrow, [single]))).toEqual({ admitted: false, refusal: 'key-full' });
+    expect(await scheduler.admit(ask(key, [single]))).toEqual({ admitted: false, refusal: 'accounts-full' });
+    await scheduler.settle(settlement(lease));
+  });
 });
