@@ -104,6 +104,11 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
   const databaseUrl = text('DATABASE_URL');
   if (databaseUrl !== undefined && !DATABASE_URL.test(databaseUrl)) problems.push(DATABASE_URL_RULE);
   const encryptionKeys = text('RELAY_ENCRYPTION_KEYS');
+  if (source['RELAY_ENCRYPTION_KEYS'] !== undefined && encryptionKeys === undefined) {
+    problems.push(
+      'RELAY_ENCRYPTION_KEYS must not be empty; leave it out to have one generated (embedded Postgres only)',
+    );
+  }
   if (databaseUrl !== undefined && encryptionKeys === undefined) {
     problems.push(
       'RELAY_ENCRYPTION_KEYS must be set when DATABASE_URL is (id:base64 of 32 bytes, newest first)',
