@@ -12,7 +12,7 @@ import { Cut, endingOf } from './cut.ts';
 import type { Exchange } from './exchange.ts';
 import { forwardedHeaders } from './forwarded-headers.ts';
 import { Journal } from './journal.ts';
-import { outcomeOf, refusalOf } from './refusal.ts';
+import { outcomeOf, refusalOf, withoutWaits } from './refusal.ts';
 import type { RelayEvent } from './relay-event.ts';
 import type { Try } from './try.ts';
 import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
@@ -148,7 +148,8 @@ export class Attempt {
     if (refusal.error !== undefined) return { error: refusal.error, elsewhere: refusal.outcome === 'failed' };
 
     // Only what was read to judge it is passed on, so that the length is known and the head is the last thing to fail.
-    const headers = { ...forwardedHeaders(answer.headers, exchange.dialect, 'json'), ...refusal.headers };
+    const forwarded = forwardedHeaders(answer.headers, exchange.dialect, 'json');
+    const headers = { ...withoutWaits(forwarded, answer.status), ...refusal.headers };
     const reader = { atBoundary: false };
     yield { type: 'head', status: answer.status, headers, framing: 'json', reader };
     for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {

@@ -11,6 +11,9 @@ export interface Told {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** The waits a vendor may tell: SDKs obey them without a bound, so a client is only ever told one of ours. */
+const WAITS = ['retry-after', 'retry-after-ms'];
+
 /** Longest wait told to a client: SDKs sleep for as long as they are told, without a bound. */
 const LONGEST_RETRY_AFTER_S = 3600;
 /** Told when a limit names no time. */
@@ -20,6 +23,15 @@ const DEFAULT_RETRY_AFTER_S = 10;
 export function retryAfterSeconds(ms: number | undefined): number {
   if (ms === undefined || !Number.isFinite(ms)) return DEFAULT_RETRY_AFTER_S;
   return Math.min(Math.max(Math.ceil(ms / 1000), 1), LONGEST_RETRY_AFTER_S);
+}
+
+/** The vendor's headers that pass with a refusal; where the status is for us to explain, `x-should-retry` is ours too. */
+export function withoutWaits(
+  headers: Readonly<Record<string, string>>,
+  status: number,
+): Record<string, string> {
+  const ours = status === 429 || status === 503 ? [...WAITS, 'x-should-retry'] : WAITS;
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !ours.includes(name)));
 }
 
 /**

@@ -3,6 +3,7 @@ import { type Env, readEnv } from '../../src/config/env.ts';
 import { type Relay, startRelay } from '../../src/main.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
 import { createDatabase } from './database.ts';
+import { eventually } from './eventually.ts';
 import { query } from './query.ts';
 import { expectQuiet } from './quiet.ts';
 
@@ -51,11 +52,18 @@ export async function admin(
   });
   const text = await response.text();
   const isJson = /json/.test(response.headers.get('content-type') ?? '');
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: isJson && text !== '' ? JSON.parse(text) : text,
-  };
+  const parsed: unknown = isJson && text !== '' ? JSON.parse(text) : text;
+  return { status: response.status, headers: response.headers, body: parsed };
+}
+
+/** What creating answers, the fields that tests ask for most. */
+export interface CreatedAccount {
+  readonly id: string;
+  readonly name: string;
+}
+export interface CreatedKey extends CreatedAccount {
+  readonly key: string;
+  readonly prefix: string;
 }
 
 /** One relay (or several replicas on one database) beside one simulator, with an account of each kind and a key. */
@@ -100,7 +108,7 @@ export class Rehearsal {
     return answer.body;
   }
 
-  claudeAccount(more: object = {}): Promise<AdminAnswer['body']> {
+  claudeAccount(more: object = {}): Promise<CreatedAccount> {
     const name = `claude-${randomBytes(4).toString('hex')}`;
     const credentials = { apiKey: `sk-ant-sim-${name}` };
     return this.create('accounts', {
@@ -112,7 +120,7 @@ export class Rehearsal {
     });
   }
 
-  geminiAccount(more: object = {}): Promise<AdminAnswer['body']> {
+  geminiAccount(more: object = {}): Promise<CreatedAccount> {
     const name = `gemini-${randomBytes(4).toString('hex')}`;
     const credentials = { apiKey: `gemini-sim-${name}` };
     return this.create('accounts', {
@@ -125,7 +133,7 @@ export class Rehearsal {
   }
 
   /** A key for every door and model; answers the whole object, `key` included. */
-  key(more: object = {}): Promise<AdminAnswer['body']> {
+  key(more: object = {}): Promise<CreatedKey> {
     return this.create('keys', {
       name: 'tests',
       scopes: ['claude', 'gemini', 'openai'],
@@ -148,9 +156,12 @@ export class Rehearsal {
     }
   }
 
-  /** No place taken, no open row, no deadlock: true of every test once its calls are over. */
+  /**
+   * No place taken, no open row, no deadlock: true of every test soon after its calls are over. A call settles once
+   * its last byte is on the way, so a client may see the end first.
+   */
   async quiet(): Promise<void> {
-    await expectQuiet(this.databaseUrl);
+    await eventually(() => expectQuiet(this.databaseUrl), 5_000);
   }
 
   async close(): Promise<void> {
