@@ -10,7 +10,8 @@ import { AdmissionUnavailable, type Candidate, type Lease } from '../scheduler/a
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { Attempt } from './attempt.ts';
-import { candidatesFor, upstreamModel } from './candidates.ts';
+import { CandidateMemo } from './candidate-memo.ts';
+import { upstreamModel } from './candidates.ts';
 import type { Exchange } from './exchange.ts';
 import { OpenRuns } from './open-runs.ts';
 import { refusedAdmission } from './refused-admission.ts';
@@ -31,6 +32,7 @@ export class Pipeline {
     private readonly keys: KeyDirectory,
     private readonly accounts: AccountDirectory,
     private readonly registry: UpstreamRegistry,
+    private readonly memo: CandidateMemo,
     private readonly watch: ConfigWatch,
     private readonly scheduler: Scheduler,
     private readonly attempt: Attempt,
@@ -81,7 +83,7 @@ export class Pipeline {
   }
 
   private candidates(call: Call, key: ApiKey): readonly Candidate[] {
-    const candidates = candidatesFor(call, key, this.accounts.all(), (kind) => this.registry.get(kind));
+    const candidates = this.memo.of(call, key);
     if (candidates.length > 0) return candidates;
     throw new RelayError('model-unknown', `model: ${call.model} is not known, or this key may not use it`);
   }

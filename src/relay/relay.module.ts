@@ -4,6 +4,7 @@ import { KeysModule } from '../keys/keys.module.ts';
 import { SchedulerModule } from '../scheduler/scheduler.module.ts';
 import { UsageModule } from '../usage/usage.module.ts';
 import { Attempt } from './attempt.ts';
+import { CandidateMemo } from './candidate-memo.ts';
 import { Journal } from './journal.ts';
 import { ModelCatalog } from './model-catalog.ts';
 import { OpenRuns } from './open-runs.ts';
@@ -14,7 +15,17 @@ import { UpstreamCall } from './upstream-call.ts';
 
 @Module({
   imports: [AccountsModule, KeysModule, SchedulerModule, UsageModule],
-  providers: [Attempt, Journal, ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder, UpstreamCall],
+  providers: [
+    Attempt,
+    CandidateMemo,
+    Journal,
+    ModelCatalog,
+    OpenRuns,
+    Pipeline,
+    RequestBodies,
+    Responder,
+    UpstreamCall,
+  ],
   exports: [ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder],
 })
 export class RelayModule {}

@@ -18,7 +18,7 @@ describe('one stream, from socket to ledger', () => {
   it('relays a Claude stream through the official SDK and books what it cost', async () => {
     const client = new Anthropic({ baseURL: rehearsal.url, apiKey: key });
     const stream = client.messages.stream({
-      model: 'claude-sonnet-4-5',
+      model: 'claude-sonnet-5',
       max_tokens: 200,
       messages: [{ role: 'user', content: 'Hello [[sim: say="Good morning, Ada."]]' }],
     });
@@ -30,7 +30,7 @@ describe('one stream, from socket to ledger', () => {
       outcome: 'completed',
       kind: 'claude',
       door: 'claude',
-      model: 'claude-sonnet-4-5',
+      model: 'claude-sonnet-5',
       input_tokens: String(message.usage.input_tokens),
       output_tokens: String(message.usage.output_tokens),
       estimated: false,
