@@ -10,8 +10,13 @@ export const MICROSECOND = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
 /** Lists are read by keyset: newest first, `cursor` from the page before. */
 export class PageQuery {
-  /** Items on a page. */
-  @ApiPropertyOptional({ type: 'integer', default: 50, minimum: 1, maximum: 200 })
+  @ApiPropertyOptional({
+    type: 'integer',
+    default: 50,
+    minimum: 1,
+    maximum: 200,
+    description: 'Items on a page',
+  })
   @MayBeAbsent()
   @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? Number(value) : value))
   @IsInt()
@@ -19,8 +24,11 @@ export class PageQuery {
   @Max(200)
   limit: number = 50;
 
-  /** `nextCursor` of the page before; absent = the first page. */
-  @ApiPropertyOptional({ type: String })
+  @ApiPropertyOptional({
+    type: String,
+    maxLength: 512,
+    description: '`nextCursor` of the page before; absent: the first page',
+  })
   @MayBeAbsent()
   @IsString()
   @MaxLength(512)

@@ -17,7 +17,7 @@ export class KeysController {
   @Post()
   @ApiOperation({ operationId: 'createKey', summary: 'Make a key; its secret is told only here' })
   @ApiCreatedResponse({ type: KeyDto })
-  @ApiProblems(400)
+  @ApiProblems(400, 413, 415)
   async createKey(@Req() request: Request, @Body() wish: CreateKeyDto): Promise<KeyDto> {
     const { record, secret } = await this.keys.create(actorOf(request), wish);
     return showKey(record, secret);
@@ -48,7 +48,7 @@ export class KeysController {
   @Patch(':id')
   @ApiOperation({ operationId: 'updateKey', summary: 'Change settings of a key; null takes a setting back' })
   @ApiOkResponse({ type: KeyDto })
-  @ApiProblems(400, 404)
+  @ApiProblems(400, 404, 413, 415)
   async updateKey(
     @Req() request: Request,
     @Param('id', IdPipe) id: string,
@@ -69,7 +69,7 @@ export class KeysController {
   @Post(':id/rotate')
   @ApiOperation({ operationId: 'rotateKey', summary: 'Give a key a new secret; it is told only here' })
   @ApiCreatedResponse({ type: KeyDto })
-  @ApiProblems(400, 404, 409)
+  @ApiProblems(400, 404, 409, 413, 415)
   async rotateKey(
     @Req() request: Request,
     @Param('id', IdPipe) id: string,

@@ -8,7 +8,7 @@ interface Key {
 }
 
 let rehearsal: Rehearsal;
-const newKey = (more: object = {}): Promise<Key> => rehearsal.key(more) as Promise<Key>;
+const newKey = (more: object = {}): Promise<Key> => rehearsal.key(more);
 const stranger = (): string => `rk_${randomBytes(32).toString('base64url')}`;
 
 async function ask(headers: Record<string, string>, path = '/v1/models', url = rehearsal.url) {
@@ -183,6 +183,24 @@ describe('a key row that is not whole (A10)', () => {
     const { id, key } = await newKey();
     await rehearsal.sql('update api_keys set deleted_at = now() where id = $1', [id]);
     expect(await status(key)).toBe(401);
+  });
+});
+
+describe('the clock of a replica (A6)', () => {
+  it.each([1, -1])('may be off by %d hour: expiry follows the database', async (hours) => {
+    const inHalfAnHour = new Date(Date.now() + 1_800_000).toISOString();
+    const halfAnHourAgo = new Date(Date.now() - 1_800_000).toISOString();
+    const [alive, expired] = await Promise.all([
+      newKey({ expiresAt: inHalfAnHour }),
+      newKey({ expiresAt: halfAnHourAgo }),
+    ]);
+    const realNow = Date.now;
+    Date.now = () => realNow() + hours * 3_600_000;
+    try {
+      expect([await status(alive.key), await status(expired.key)]).toEqual([200, 401]);
+    } finally {
+      Date.now = realNow;
+    }
   });
 });
 
