@@ -101,7 +101,6 @@ export class Foundation1763800000000 implements MigrationInterface {
         deleted_at timestamptz
       );
       create index api_keys_version on api_keys (version);
-      create index api_keys_created on api_keys (created_at desc, id desc) where deleted_at is null;
 
       create table api_key_secrets (
         digest bytea primary key check (length(digest) = 32),
