@@ -85,11 +85,6 @@ function rowOfLastSeen(): Promise<Record<string, unknown>> {
   });
 }
 
-async function rowCount(): Promise<number> {
-  const [row] = await rehearsal.sql<{ count: number }>('select count(*)::integer as count from ledger');
-  return row?.count ?? -1;
-}
-
 function lastSeen(): SimulatedRequest {
   const seen = rehearsal.simulator.requests.at(-1);
   if (seen === undefined) throw new Error('The simulator saw no request');
@@ -246,7 +241,7 @@ describe.each(Object.entries(SDKS))('@anthropic-ai/sdk %s through the relay', (v
   });
 
   it.each(['', '/claude'])('lists models over pages at "%s", and gets one', async (prefix) => {
-    const before = await rowCount();
+    const before = await rehearsal.rowCount();
     const client = sdk({ baseURL: `${rehearsal.url}${prefix}`, apiKey: key });
     const ids: string[] = [];
     for await (const model of client.models.list({ limit: 5 })) ids.push(model.id);
@@ -260,7 +255,7 @@ describe.each(Object.entries(SDKS))('@anthropic-ai/sdk %s through the relay', (v
     await expect(client.models.retrieve(MODEL)).resolves.toMatchObject({ id: MODEL, type: 'model' });
     const missing = await failureOf(client.models.retrieve('claude-nonesuch'));
     expect(missing.constructor.name).toBe('NotFoundError');
-    expect(await rowCount()).toBe(before);
+    expect(await rehearsal.rowCount()).toBe(before);
   });
 
   it('says betas as its client does', async () => {
@@ -335,7 +330,7 @@ describe.each(Object.entries(SDKS))('@anthropic-ai/sdk %s through the relay', (v
   it('refuses a key that is missing, wrong, or closed to this door, in the error class of each', async () => {
     const ask = (client: Anthropic) =>
       failureOf(client.messages.create({ model: MODEL, max_tokens: 9, messages: [user('hi')] }));
-    const before = await rowCount();
+    const before = await rehearsal.rowCount();
 
     const wrong = await ask(make({ apiKey: `rk_${'x'.repeat(43)}` }));
     expect(wrong.constructor.name).toBe('AuthenticationError');
@@ -352,7 +347,7 @@ describe.each(Object.entries(SDKS))('@anthropic-ai/sdk %s through the relay', (v
     expect(unknown.error).toMatchObject({ error: { type: 'not_found_error' } });
 
     expect(rehearsal.simulator.requests).toHaveLength(0);
-    expect(await rowCount()).toBe(before);
+    expect(await rehearsal.rowCount()).toBe(before);
   });
 
   it('refuses a body that is no call with the name of the field, and asks nobody', async () => {
@@ -384,15 +379,16 @@ describe.each(Object.entries(SDKS))('@anthropic-ai/sdk %s through the relay', (v
     expect(early.constructor.name).toBe('InternalServerError');
     expect(early.status).toBe(502);
 
-    const torso = await failureOf(create('[[sim: large=3mb reset=2000000b]]'));
-    expect(torso.constructor.name).toMatch(/^APIConnection|TypeError/);
+    const torso = await failureOf(create('[[sim: large=3mb fin=2000000b]]'));
+    // Both majors let fetch's own error through when a body breaks; what counts is that it is no message.
+    expect(torso).toMatchObject({ constructor: { name: 'TypeError' }, message: 'terminated' });
     expect(torso.status).toBeUndefined();
     expect(await rowOfLastSeen()).toMatchObject({ outcome: 'partial', status: 200 });
 
     const stream = make().messages.stream({
       model: MODEL,
       max_tokens: 99,
-      messages: [user('[[sim: deltas=9 reset=5]]')],
+      messages: [user('[[sim: deltas=9 fin=5]]')],
     });
     const told = await failureOf(stream.finalMessage());
     expect(told.error).toMatchObject({ type: 'error', error: { type: 'api_error' } });

@@ -156,6 +156,20 @@ export class Rehearsal {
     }
   }
 
+  /** The newest ledger row once every call is settled. */
+  async lastRow(): Promise<Record<string, unknown>> {
+    await this.quiet();
+    const [row] = await this.sql('select * from ledger order by request_id desc, attempt desc limit 1');
+    if (row === undefined) throw new Error('The ledger is empty');
+    return row;
+  }
+
+  async rowCount(): Promise<number> {
+    await this.quiet();
+    const [row] = await this.sql<{ count: number }>('select count(*)::integer as count from ledger');
+    return row?.count ?? 0;
+  }
+
   /**
    * No place taken, no open row, no deadlock: true of every test soon after its calls are over. A call settles once
    * its last byte is on the way, so a client may see the end first.
