@@ -13,6 +13,7 @@ import { runMigrations } from './database/migrate.ts';
 import { Readiness } from './health/readiness.ts';
 import { serveDocs } from './openapi/docs.ts';
 import { OpenRuns } from './relay/open-runs.ts';
+import { readableTarget } from './request-target.ts';
 import { Shutdown } from './shutdown.ts';
 import { createLogger, LOGGER } from './telemetry/logger.ts';
 import { NestLogger } from './telemetry/nest-logger.ts';
@@ -64,7 +65,7 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     acceptMs: env.drainAcceptSeconds * 1000,
     drainMs: env.drainSeconds * 1000,
   });
-  http.use(shutdown.middleware);
+  http.use(readableTarget, shutdown.middleware);
   http.use(['/admin', '/docs', '/openapi.json', '/health'], helmet({ contentSecurityPolicy: false }));
   http.use('/admin', json({ limit: ADMIN_BODY_LIMIT, type: () => true }));
   serveDocs(app);

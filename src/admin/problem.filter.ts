@@ -54,7 +54,6 @@ export class ProblemFilter implements ExceptionFilter {
         return ProblemError.of(400, 'The body is not a JSON document, or the path is not valid');
       return ProblemError.of(status, thrown.message);
     }
-    if (thrown instanceof URIError) return ProblemError.of(400, 'The path is not valid');
     if (isDatabaseAway(thrown)) {
       this.log.warn({ requestId, err: thrown }, 'the database could not be asked');
       return ProblemError.of(503, 'The database cannot be reached just now');
