@@ -7,12 +7,15 @@ describe('a path of the Gemini API', () => {
     ['/gemini/v1/models/m:countTokens', 'v1', 'm', 'countTokens'],
     ['/v1beta/tunedModels/mine:streamGenerateContent', 'v1beta', 'tunedModels/mine', 'streamGenerateContent'],
     ['/gemini/v1beta/models/m', 'v1beta', 'm', undefined],
+    ['/v1beta/models/v1:0:countTokens', 'v1beta', 'v1:0', 'countTokens'],
   ])('reads %s', (path, version, model, verb) => {
     expect(readGeminiPath(path)).toEqual({ version, model, verb });
   });
 
   it.each([
     '/v1beta/models/m:deleteEverything',
+    '/v1beta/models/m:generateContent:countTokens',
+    '/v1beta/models/m%3AgenerateContent:x:countTokens',
     '/v1beta/models/m/extra:generateContent',
     '/v1beta/models/%E0%A4%A:generateContent',
     '/v1beta/files/x',

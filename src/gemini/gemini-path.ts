@@ -34,5 +34,7 @@ export function readGeminiPath(rawPath: string): GeminiPath | undefined {
   const known = verb !== undefined && VERBS.has(verb);
   if (verb !== undefined && !known) return undefined;
   const model = known ? name.slice(0, colon) : name;
+  // Names of models may have a colon, but no verb after it: which of two verbs an upstream obeys is not for us to know.
+  if (model.split(':').some((part, at) => at > 0 && VERBS.has(part))) return undefined;
   return { version, model: collection === 'tunedModels' ? `tunedModels/${model}` : model, verb };
 }
