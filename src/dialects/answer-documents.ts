@@ -51,6 +51,13 @@ export class AnswerDocuments implements JsonListener, SseListener {
     return this.empty || (this.itemDepth === 1 && this.machine.depth === 1 && this.machine.afterItem);
   }
 
+  /** Decoded bytes so far of a string at one of these places that has not ended. */
+  unfinishedBytes(paths: ReadonlySet<string>): number {
+    const bytes = this.machine.unfinishedBytes;
+    if (bytes === 0) return 0;
+    return paths.has(this.cursor.value()?.path ?? '') ? bytes : 0;
+  }
+
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
     this.empty = false;

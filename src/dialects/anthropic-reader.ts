@@ -13,25 +13,25 @@ import { compilePaths } from './json-paths.ts';
 
 const ERROR = ['type', 'error.type', 'error.message'];
 
-/** Of an event: `usage` of a message_delta, `message.usage` of a message_start, and what a delta brings. */
-const EVENT = compilePaths([
-  ...ERROR,
-  ...usagePaths('usage.'),
-  ...usagePaths('message.usage.'),
+const EVENT_TEXTS = [
   'delta.text',
   'delta.thinking',
   'delta.partial_json',
   'content_block.text',
   'content_block.thinking',
-]);
+];
+const MESSAGE_TEXTS = ['content[].text', 'content[].thinking'];
+const TEXTS = new Set([...EVENT_TEXTS, ...MESSAGE_TEXTS]);
 
-const MESSAGE = compilePaths([
+/** Of an event: `usage` of a message_delta, `message.usage` of a message_start, and what a delta brings. */
+const EVENT = compilePaths([
   ...ERROR,
   ...usagePaths('usage.'),
-  'content[].text',
-  'content[].thinking',
-  'content[].input',
+  ...usagePaths('message.usage.'),
+  ...EVENT_TEXTS,
 ]);
+
+const MESSAGE = compilePaths([...ERROR, ...usagePaths('usage.'), ...MESSAGE_TEXTS, 'content[].input']);
 
 const TOKEN_COUNT = compilePaths([...ERROR, 'input_tokens']);
 
@@ -60,12 +60,12 @@ export function anthropicReader(operation: Operation, framing: Framing): AnswerR
 
 class AnthropicReader implements AnswerReader, DocumentSink {
   failure: AnswerFailure | undefined;
-  generatedBytes = 0;
 
   private readonly operation: Operation;
   private readonly framing: Framing;
   private readonly documents: AnswerDocuments;
   private readonly tokens = new AnthropicUsage();
+  private generated = 0;
   private ended = false;
   private counted = false;
   private type = '';
@@ -100,6 +100,10 @@ class AnthropicReader implements AnswerReader, DocumentSink {
     return this.framing === 'sse' || this.documents.closed;
   }
 
+  get generatedBytes(): number {
+    return this.generated + this.documents.unfinishedBytes(TEXTS);
+  }
+
   get atBoundary(): boolean {
     return this.documents.atBoundary;
   }
@@ -122,7 +126,7 @@ class AnthropicReader implements AnswerReader, DocumentSink {
       case 'content_block.thinking':
       case 'content[].text':
       case 'content[].thinking':
-        if (kind === 'string') this.generatedBytes += token.decodedBytes;
+        if (kind === 'string') this.generated += token.decodedBytes;
         return;
       case 'content[].input':
         return;
@@ -148,7 +152,7 @@ class AnthropicReader implements AnswerReader, DocumentSink {
   }
 
   close(path: string, bytes: number): void {
-    if (path === 'content[].input') this.generatedBytes += bytes;
+    if (path === 'content[].input') this.generated += bytes;
     else if (path.includes('usage.')) this.tokens.close(withoutPrefix(path));
   }
 

@@ -14,6 +14,10 @@ import { TokenCounts } from './token-counts.ts';
 
 const ERROR = ['error', 'error.code', 'error.message', 'error.status'];
 const COUNTS = new Set(GEMINI_COUNTS);
+const TEXTS = new Set([
+  'candidates[].content.parts[].text',
+  'candidates[].content.parts[].executableCode.code',
+]);
 
 const GENERATED = compilePaths([
   ...ERROR,
@@ -23,9 +27,8 @@ const GENERATED = compilePaths([
   'candidates[]',
   'candidates[].index',
   'candidates[].finishReason',
-  'candidates[].content.parts[].text',
+  ...TEXTS,
   'candidates[].content.parts[].functionCall.args',
-  'candidates[].content.parts[].executableCode.code',
   'promptFeedback',
   'promptFeedback.blockReason',
 ]);
@@ -62,12 +65,12 @@ export function geminiReader(operation: Operation, framing: Framing): AnswerRead
 
 class GeminiReader implements AnswerReader, DocumentSink {
   failure: AnswerFailure | undefined;
-  generatedBytes = 0;
 
   private readonly operation: Operation;
   private readonly framing: Framing;
   private readonly documents: AnswerDocuments;
   private readonly counts = new TokenCounts();
+  private generated = 0;
   private begun = 0;
   private finished = 0;
   private blocked = false;
@@ -109,6 +112,10 @@ class GeminiReader implements AnswerReader, DocumentSink {
     return this.blocked || (this.begun !== 0 && this.begun === this.finished);
   }
 
+  get generatedBytes(): number {
+    return this.generated + this.documents.unfinishedBytes(TEXTS);
+  }
+
   get atBoundary(): boolean {
     return this.documents.atBoundary;
   }
@@ -131,7 +138,7 @@ class GeminiReader implements AnswerReader, DocumentSink {
     switch (path) {
       case 'candidates[].content.parts[].text':
       case 'candidates[].content.parts[].executableCode.code':
-        if (kind === 'string') this.generatedBytes += token.decodedBytes;
+        if (kind === 'string') this.generated += token.decodedBytes;
         break;
       case 'candidates[].index':
         this.index = Math.min(this.counts.read(kind, token) ?? 0, 31);
@@ -181,7 +188,7 @@ class GeminiReader implements AnswerReader, DocumentSink {
   }
 
   close(path: string, bytes: number): void {
-    if (path === 'candidates[].content.parts[].functionCall.args') this.generatedBytes += bytes;
+    if (path === 'candidates[].content.parts[].functionCall.args') this.generated += bytes;
     if (path !== 'candidates[]') return;
     this.heard.begun |= 1 << this.index;
     if (this.ends) this.heard.finished |= 1 << this.index;

@@ -101,6 +101,11 @@ export class JsonMachine implements JsonToken {
     return this.state === AFTER;
   }
 
+  /** Decoded bytes so far of a string that stands as a value and has not ended. */
+  get unfinishedBytes(): number {
+    return this.state >= STRING && this.state <= HEX && !this.naming ? this.decodedBytes : 0;
+  }
+
   /** Ready for another document. */
   reset(): void {
     this.state = START;

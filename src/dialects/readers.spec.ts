@@ -333,4 +333,19 @@ describe('the bytes generated so far', () => {
     expect(anthropicStream(plain).generatedBytes).toBe(bytes);
     expect(anthropicStream(escaped).generatedBytes).toBe(bytes);
   });
+
+  it.each<[string, AnswerReader, string]>([
+    ['an event', anthropicReader('generate', 'sse'), 'data: {"type":"x","delta":{"text":"'],
+    [
+      'a message',
+      anthropicReader('generate', 'json'),
+      '{"type":"message","content":[{"type":"text","text":"',
+    ],
+    ['an element', geminiReader('generate', 'json-array'), '[{"candidates":[{"content":{"parts":[{"text":"'],
+  ])('include the text of %s that has not ended, and nothing else that has not', (_, reader, opening) => {
+    reader.push(Buffer.from(`${opening}12345`));
+    expect(reader.generatedBytes).toBe(5);
+    reader.push(Buffer.from('678", "other": "not of'));
+    expect(reader.generatedBytes).toBe(8);
+  });
 });

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { UpstreamFailure } from '../upstream/upstream-failure.ts';
 
 /** The upstream said nothing for longer than the idle clock allows. */
 export class AnswerStalled extends Error {}
@@ -21,7 +22,7 @@ export class AnswerBody {
     this.iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   }
 
-  /** The next chunk, or undefined at the end. @throws AnswerStalled, or what broke the stream. */
+  /** The next chunk, or undefined at the end. @throws AnswerStalled or UpstreamFailure */
   next(): Promise<Buffer | undefined> {
     const ready = this.ahead.shift();
     if (ready !== undefined) return Promise.resolve(ready);
@@ -47,19 +48,28 @@ export class AnswerBody {
   /** The body's beginning, at most about `limit` bytes, to be looked at; `next` still gives every byte. */
   async peek(limit: number): Promise<{ readonly bytes: Buffer; readonly whole: boolean }> {
     const seen: Buffer[] = [];
+    const { whole } = await this.look(limit, (chunk) => seen.push(chunk));
+    return { bytes: Buffer.concat(seen), whole };
+  }
+
+  /** As `peek`, each chunk as it comes: what was seen is seen, though the body may break before the limit. */
+  async look(
+    limit: number,
+    see: (chunk: Buffer) => void,
+  ): Promise<{ readonly size: number; readonly whole: boolean }> {
+    const seen: Buffer[] = [];
     let size = 0;
     let whole = false;
-    while (size < limit) {
+    while (size < limit && !whole) {
       const chunk = await this.next();
-      if (chunk === undefined) {
-        whole = true;
-        break;
-      }
+      whole = chunk === undefined;
+      if (chunk === undefined) break;
       seen.push(chunk);
       size += chunk.length;
+      see(chunk);
     }
     this.ahead = seen;
-    return { bytes: Buffer.concat(seen), whole };
+    return { size, whole };
   }
 
   /** Cuts the upstream's socket. */
@@ -75,6 +85,8 @@ export class AnswerBody {
     try {
       const step = await this.iterator.next();
       return step.done === true ? undefined : step.value;
+    } catch (error) {
+      throw error instanceof AnswerStalled ? error : UpstreamFailure.of(error);
     } finally {
       clearTimeout(clock);
     }

@@ -12,7 +12,7 @@ import { Cut, endingOf } from './cut.ts';
 import type { Exchange } from './exchange.ts';
 import { forwardedHeaders } from './forwarded-headers.ts';
 import { Journal } from './journal.ts';
-import { outcomeOf, refusalOf, withoutWaits } from './refusal.ts';
+import { errorEventReason, outcomeOf, refusalOf, withoutWaits } from './refusal.ts';
 import type { RelayEvent } from './relay-event.ts';
 import type { Try } from './try.ts';
 import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
@@ -25,6 +25,12 @@ export interface Miss {
   readonly error: RelayError;
   /** Another account may do better: no byte was sent, and the caller is not at fault. */
   readonly elsewhere: boolean;
+}
+
+interface Progress {
+  headSent: boolean;
+  /** The dialect's own end was seen, and the client's socket took every byte. */
+  handedOver: boolean;
 }
 
 /**
@@ -45,14 +51,15 @@ export class Attempt {
     const { call, lease, account } = one;
     const record = new AttemptRecord(exchange, call, lease, account, one.model);
     const cut = new Cut(exchange.flow, this.env.clocks.totalMs);
-    const progress = { headSent: false };
+    const progress: Progress = { headSent: false, handedOver: false };
     let body: AnswerBody | undefined;
     try {
       this.journal.attemptBegun(exchange, one);
-      const answer = await this.upstreamCall.send(exchange, one, cut.signal);
+      const answer = await this.upstreamCall.send(exchange, one, cut.signal, (status, headers) => {
+        record.status = status;
+        record.upstreamRequestId = headers['request-id'] ?? headers['x-request-id'] ?? null;
+      });
       body = answer.body;
-      record.status = answer.status;
-      record.upstreamRequestId = answer.headers['request-id'] ?? answer.headers['x-request-id'] ?? null;
       this.journal.upstreamHead(one, record.startedAt);
       if (answer.verdict === undefined) {
         yield* this.success(exchange, one, answer, record, progress);
@@ -61,17 +68,11 @@ export class Attempt {
       return yield* this.refusal(exchange, answer, answer.verdict, record);
     } catch (thrown) {
       const ending = endingOf(thrown, cut.signal, progress.headSent);
-      record.outcome = record.reader?.complete === true && progress.headSent ? 'completed' : ending.outcome;
-      record.reason = record.outcome === 'completed' ? null : ending.reason;
       if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
-      if (!progress.headSent) return { error: ending.error, elsewhere: ending.outcome === 'failed' };
-      const whole = record.outcome === 'completed';
-      yield {
-        type: 'end',
-        outcome: record.outcome,
-        usage: record.usage().usage,
-        ...(whole ? {} : { failure: ending.error }),
-      };
+      record.outcome = ending.outcome;
+      record.reason = ending.reason;
+      if (!progress.headSent) return { error: ending.error, elsewhere: ending.outcome !== 'client-left' };
+      yield this.brokenOff(record, progress, ending.error);
       return undefined;
     } finally {
       cut.release();
@@ -88,22 +89,20 @@ export class Attempt {
     { call }: Try,
     answer: SignedAnswer,
     record: AttemptRecord,
-    progress: { headSent: boolean },
+    progress: Progress,
   ): AsyncGenerator<RelayEvent, void> {
     const { body } = answer;
     const reader = exchange.dialect.reader(call.operation, call.framing);
     record.reader = reader;
     record.outcome = 'unknown';
     this.mustBeUsable(answer, exchange.dialect, call);
+    let metered = 0;
     if (call.framing === 'json') {
-      const { bytes, whole } = await body.peek(JSON_PEEK_BYTES);
-      if (whole) {
-        const look = exchange.dialect.reader(call.operation, call.framing);
-        look.push(bytes);
-        look.finish();
-        if (!look.complete)
-          throw new RelayError('upstream-unusable', 'The upstream answered with a broken document');
-      }
+      const { size, whole } = await body.look(JSON_PEEK_BYTES, (chunk) => reader.push(chunk));
+      metered = size;
+      if (whole) reader.finish();
+      if (whole && !reader.complete)
+        throw new RelayError('upstream-unusable', 'The upstream answered with a broken document');
     } else if (await body.arrives(this.env.clocks.keepAliveMs)) {
       const first = await body.peek(1);
       if (first.whole) throw new RelayError('upstream-unusable', 'The upstream answered with nothing');
@@ -120,11 +119,15 @@ export class Attempt {
     };
     for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) {
       record.firstByte();
-      reader.push(bytes);
+      if (metered > 0) metered -= bytes.length;
+      else reader.push(bytes);
       yield { type: 'data', bytes };
+      progress.handedOver = reader.complete && metered === 0 && !exchange.flow.signal.aborted;
     }
+    // A document that ends too early is only short; `finish` would call it unreadable.
+    const rubbish = call.framing !== 'sse' && reader.lost;
     reader.finish();
-    const { outcome, reason, failure } = outcomeOf(reader, call);
+    const { outcome, reason, failure } = outcomeOf(reader, call, rubbish);
     record.outcome = outcome;
     record.reason = reason;
     yield {
@@ -133,6 +136,20 @@ export class Attempt {
       usage: record.usage().usage,
       ...(failure === undefined ? {} : { failure }),
     };
+  }
+
+  /** The end of an answer whose head is sent. What the vendor itself told before, its end or its error, stands. */
+  private brokenOff(record: AttemptRecord, { handedOver }: Progress, failure: RelayError): RelayEvent {
+    const { reader } = record;
+    const failed = record.outcome === 'partial' ? reader?.failure : undefined;
+    if (failed !== undefined) record.reason = errorEventReason(failed);
+    if (handedOver) {
+      record.outcome = 'completed';
+      record.reason = null;
+    }
+    const { usage } = record.usage();
+    const untold = !handedOver && failed === undefined;
+    return { type: 'end', outcome: record.outcome, usage, ...(untold ? { failure } : {}) };
   }
 
   /** Anything but a 2xx: the caller's own mistake and the vendor's trouble pass as they came, the rest is ours to say. */

@@ -63,16 +63,15 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
     const error =
       cause.reason === 'headers-timeout'
         ? new RelayError('upstream-slow', 'The upstream did not answer in time')
-        : new RelayError('upstream-unreachable', 'The upstream cannot be reached');
+        : cause.reason === 'reset'
+          ? new RelayError('upstream-broken', 'The upstream broke off')
+          : new RelayError('upstream-unreachable', 'The upstream cannot be reached');
     return { outcome: broken, reason: cause.reason, error };
   }
-  if (cause instanceof RelayError) return { outcome: broken, reason: cause.code, error: cause };
-  if (headSent) {
-    return {
-      outcome: 'partial',
-      reason: 'reset',
-      error: new RelayError('upstream-broken', 'The upstream broke off'),
-    };
+  if (cause instanceof RelayError) {
+    // An answer came, but nobody can say what it used.
+    const outcome = cause.code === 'upstream-unusable' ? 'unknown' : broken;
+    return { outcome, reason: cause.code, error: cause };
   }
-  return { outcome: 'failed', reason: 'internal', error: new RelayError('internal', 'The relay failed') };
+  return { outcome: broken, reason: 'internal', error: new RelayError('internal', 'The relay failed') };
 }

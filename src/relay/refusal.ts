@@ -1,4 +1,4 @@
-import type { AnswerReader, Call } from '../dialects/dialect.ts';
+import type { AnswerFailure, AnswerReader, Call } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { Outcome } from '../scheduler/settlement.ts';
 import type { Verdict } from '../upstream/upstream.ts';
@@ -101,22 +101,28 @@ function unusable(reason: string): Told {
   return { outcome: 'failed', reason, error, headers: {} };
 }
 
-/** How an answer that came to its end is booked, and what is still to be told to the client. */
+/**
+ * How an answer that came to its end is booked, and what is still to be told to the client: an end that is not the
+ * dialect's own must never look like one.
+ */
 export function outcomeOf(
   reader: AnswerReader,
   call: Call,
+  rubbish: boolean,
 ): { readonly outcome: Outcome; readonly reason: string | null; readonly failure?: RelayError } {
-  if (reader.failure !== undefined) return { outcome: 'partial', reason: reasonWord(reader.failure.type) };
+  if (reader.failure !== undefined) return { outcome: 'partial', reason: errorEventReason(reader.failure) };
   if (reader.complete) {
     const silent = call.operation === 'generate' && !reader.reported;
     return silent ? { outcome: 'unknown', reason: 'no-usage' } : { outcome: 'completed', reason: null };
   }
-  if (reader.lost) return { outcome: 'unknown', reason: 'unreadable' };
   const failure = new RelayError('upstream-broken', 'The upstream ended its answer early');
-  return { outcome: 'partial', reason: 'truncated', failure };
+  const unreadable = rubbish || (call.framing === 'sse' && reader.lost);
+  return unreadable
+    ? { outcome: 'unknown', reason: 'unreadable', failure }
+    : { outcome: 'partial', reason: 'truncated', failure };
 }
 
 /** The vendor's error type as a short word for the ledger; anything else than a word is not kept. */
-function reasonWord(type: string): string {
+export function errorEventReason({ type }: AnswerFailure): string {
   return /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/.test(type) ? type : 'error-event';
 }

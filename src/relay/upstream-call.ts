@@ -6,11 +6,15 @@ import { withModel } from '../dialects/model-edit.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Credentials } from '../upstream/account.ts';
+import { orCut } from '../upstream/or-cut.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
 import type { UpstreamRequest, Verdict } from '../upstream/upstream.ts';
 import { AnswerBody } from './answer-body.ts';
 import type { Exchange } from './exchange.ts';
 import type { Try } from './try.ts';
+
+/** Status and headers of an answer. */
+export type HeadListener = (status: number, headers: Readonly<Record<string, string>>) => void;
 
 /** As much of an error body as is read to judge it. */
 const JUDGED_BYTES = 64 * 1024;
@@ -33,20 +37,22 @@ export class UpstreamCall {
     @Inject(ENV) private readonly env: Env,
   ) {}
 
-  async send(exchange: Exchange, one: Try, signal: AbortSignal): Promise<SignedAnswer> {
+  /** @param heard is told every head that came, that of a refused credential too */
+  async send(exchange: Exchange, one: Try, signal: AbortSignal, heard: HeadListener): Promise<SignedAnswer> {
     signal.throwIfAborted();
     const request = this.shape(exchange, one);
-    const credentials = await this.held(one, () => this.credentials.current(one.account), undefined);
-    const first = await this.ask(one, request, credentials, signal);
+    const credentials = await this.held(one, signal, () => this.credentials.current(one.account), undefined);
+    const first = await this.ask(one, request, credentials, signal, heard);
     if (first.verdict?.at !== 'credential') return first;
 
     first.body.destroy();
     const renewed = await this.held(
       one,
+      signal,
       () => this.credentials.renew(one.account, credentials.version),
       credentials,
     );
-    const second = await this.ask(one, request, renewed, signal);
+    const second = await this.ask(one, request, renewed, signal, heard);
     if (second.verdict?.at === 'credential') await this.park(one, renewed, second.verdict.reason);
     return second;
   }
@@ -67,12 +73,14 @@ export class UpstreamCall {
     request: UpstreamRequest,
     credentials: Credentials,
     signal: AbortSignal,
+    heard: HeadListener,
   ): Promise<SignedAnswer> {
     const { clocks } = this.env;
     const headersMs = call.framing === 'json' ? clocks.jsonHeadersMs : clocks.headersMs;
     const signed = { ...request, headers: upstream.sign(request, credentials) };
     const { status, headers, body: stream } = await this.client.send(signed, { signal, headersMs });
     const body = new AnswerBody(stream, clocks.idleMs);
+    heard(status, headers);
     if (status >= 200 && status < 300) return { status, headers, body, verdict: undefined };
     const { bytes } = await body.peek(JUDGED_BYTES);
     return { status, headers, body, verdict: upstream.judge({ status, headers, body: bytes }) };
@@ -81,12 +89,14 @@ export class UpstreamCall {
   /** Credentials, or the end of the attempt: a credential that cannot be renewed parks its account. */
   private async held(
     one: Try,
+    signal: AbortSignal,
     take: () => Promise<Credentials>,
     refused: Credentials | undefined,
   ): Promise<Credentials> {
     try {
-      return await take();
+      return await orCut(take(), signal);
     } catch (error) {
+      signal.throwIfAborted();
       if (!(error instanceof CredentialRefused)) {
         throw new RelayError('account-fault', "The account's credential could not be renewed; try again", 5);
       }

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import type { AxiosResponse } from 'axios';
 import { firstValueFrom } from 'rxjs';
 import { answerHeaders } from './answer-headers.ts';
+import { orCut } from './or-cut.ts';
 import { OneShotBody } from './request-body.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 import type { UpstreamRequest } from './upstream.ts';
@@ -57,6 +58,8 @@ export class UpstreamClient {
     signal.addEventListener('abort', leave, { once: true });
     const clock = setTimeout(() => cut.abort(new UpstreamFailure('headers-timeout')), headersMs);
     try {
+      // undici by itself notices only once the connection stands, up to the connect clock later; it then cancels by the
+      // same signal before a byte is sent.
       const { status, headers, data } = await orCut(this.begin(request, cut.signal), cut.signal);
       // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
       data.on('error', () => undefined).on('close', stay);
@@ -94,22 +97,4 @@ function headersOf(request: UpstreamRequest, body: OneShotBody | undefined): Rec
   headers['accept-encoding'] = 'identity';
   if (body !== undefined) headers['content-length'] = String(body.byteLength);
   return headers;
-}
-
-/**
- * Rejects as soon as the signal fires. undici by itself notices only once the connection stands, up to the connect
- * clock later; it then cancels by the same signal before a byte is sent.
- */
-async function orCut<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onCut = (): void => undefined;
-  const cut = new Promise<never>((_, reject) => {
-    onCut = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onCut, { once: true });
-  });
-  pending.catch(() => undefined);
-  try {
-    return await Promise.race([pending, cut]);
-  } finally {
-    signal.removeEventListener('abort', onCut);
-  }
 }
