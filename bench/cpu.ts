@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Clock ticks of /proc are 10 ms on every Linux that Node runs on (USER_HZ). */
+const TICK_MICROS = 10_000;
+
+/** Microseconds of processor that a process and all below it have used, those that ended included. */
+export interface TreeCpu {
+  /** Without Postgres. */
+  readonly server: number;
+  readonly postgres: number;
+}
+
+interface ProcessTimes {
+  readonly parent: number;
+  readonly name: string;
+  readonly micros: number;
+}
+
+/** Undefined where there is no /proc. */
+export function readTreeCpu(root: number): TreeCpu | undefined {
+  const processes = readProcesses();
+  if (!processes.has(root)) return undefined;
+  const sum = { server: 0, postgres: 0 };
+  for (const [pid, times] of processes) {
+    if (!isBelow(processes, pid, root)) continue;
+    sum[times.name.startsWith('postgres') ? 'postgres' : 'server'] += times.micros;
+  }
+  return sum;
+}
+
+function isBelow(processes: ReadonlyMap<number, ProcessTimes>, pid: number, root: number): boolean {
+  for (let at: number | undefined = pid; at !== undefined && at > 0; at = processes.get(at)?.parent) {
+    if (at === root) return true;
+  }
+  return false;
+}
+
+function readProcesses(): Map<number, ProcessTimes> {
+  const found = new Map<number, ProcessTimes>();
+  if (process.platform !== 'linux') return found;
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      found.set(Number(entry), readStat(readFileSync(`/proc/${entry}/stat`, 'latin1')));
+    } catch {
+      // It has ended meanwhile; its time is in its parent's.
+    }
+  }
+  return found;
+}
+
+/** proc(5): fields 14 to 17 are utime, stime and those of children that ended and were waited for. */
+function readStat(stat: string): ProcessTimes {
+  const nameEnd = stat.lastIndexOf(')');
+  const fields = stat.slice(nameEnd + 2).split(' ');
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return {
+    parent: Number(fields[1]),
+    name: stat.slice(stat.indexOf('(') + 1, nameEnd),
+    micros: ticks * TICK_MICROS,
+  };
+}

@@ -1,0 +1,110 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Child, startServer } from './child.ts';
+import { runPhase, type Target } from './measure.ts';
+import { type Phase, phasesOf } from './phases.ts';
+import { profileClock, topOfProfile, type Window } from './profile.ts';
+import { type RelayChild, startRelay } from './relay.ts';
+import { describeMachine, LEGEND, tableOf } from './report.ts';
+
+/**
+ * `npm run bench`: what llm-relay costs beside a bare Node proxy, on this machine, in this run. Compare ratios, never
+ * figures of two runs. `--quick` ends within a minute, `--phase json` runs one phase, `--save` writes RESULTS.md,
+ * `--profile` tells where the relay's time goes.
+ */
+const RESULTS = fileURLToPath(new URL('../../bench/RESULTS.md', import.meta.url));
+const PROFILE_LINES = 25;
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    save: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
+    phase: { type: 'string', multiple: true },
+  },
+});
+const phases = phasesOf(options.quick).filter(({ name }) => options.phase?.includes(name) ?? true);
+if (phases.length === 0)
+  throw new Error(
+    `--phase must be one of ${phasesOf(true)
+      .map(({ name }) => name)
+      .join(', ')}`,
+  );
+
+/** Ended in the reverse order, whatever happens. */
+const started: Child[] = [];
+process.once('SIGINT', () => void endAll().finally(() => process.exit(130)));
+process.once('SIGTERM', () => void endAll().finally(() => process.exit(143)));
+
+async function endAll(): Promise<void> {
+  for (const child of started.splice(0).reverse()) await child.stop();
+}
+
+async function begin<Server extends Child>(starting: Promise<Server>): Promise<Server> {
+  const child = await starting;
+  started.push(child);
+  return child;
+}
+
+async function run(profileFolder: string | undefined): Promise<string> {
+  const upstream = await begin(startServer('upstream'));
+  const bare = await begin(startServer('bare-proxy', String(upstream.port)));
+  const relay = await begin(startRelay(upstream.port, profileFolder));
+  const basis: Target = { name: 'bare Node proxy', ...bare };
+  const targets: Target[] = [{ name: 'no proxy', ...upstream }, basis, { name: 'llm-relay', ...relay }];
+
+  const tables: string[] = [];
+  const windows: [Phase, Window][] = [];
+  let answered = 0;
+  for (const phase of phases) {
+    const from = profileClock();
+    const { figures, answers } = await runPhase(phase, targets, basis);
+    windows.push([phase, { from, to: profileClock() }]);
+    answered += answers.get('llm-relay') ?? 0;
+    await checkLedger(relay, answered);
+    tables.push(tableOf(phase, figures));
+    console.log(`\n${tables.at(-1)}`);
+  }
+  console.log(`\nThe ledger has ${answered.toLocaleString('en-US')} rows, one for each answer.`);
+  await endAll();
+  for (const [phase, window] of profileFolder === undefined ? [] : windows) {
+    const lines = topOfProfile(join(profileFolder ?? '', 'relay.cpuprofile'), window, PROFILE_LINES);
+    console.log(`\nself time of the relay's main thread, ${phase.name}:\n${lines.join('\n')}`);
+  }
+  return tables.join('\n\n');
+}
+
+async function checkLedger(relay: RelayChild, expected: number): Promise<void> {
+  const found = await relay.ledger(expected);
+  if (Object.keys(found).length !== 1 || found['completed'] !== expected) {
+    throw new Error(`${expected} answers, but the ledger has ${JSON.stringify(found)}`);
+  }
+}
+
+try {
+  const machine = describeMachine();
+  console.log(`${machine}\n\n${LEGEND}`);
+  const profileFolder = options.profile ? mkdtempSync(join(tmpdir(), 'llm-relay-profile-')) : undefined;
+  const tables = await run(profileFolder);
+  if (profileFolder !== undefined)
+    console.log(`\nthe whole profile: ${join(profileFolder, 'relay.cpuprofile')}`);
+  if (options.save) {
+    const how = 'Written by `npm run bench -- --save`.';
+    writeFileSync(
+      RESULTS,
+      `# Results
+
+${how} ${LEGEND}
+
+${machine}
+
+${tables}
+`,
+    );
+  }
+} finally {
+  await endAll();
+}

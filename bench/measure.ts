@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readTreeCpu } from './cpu.ts';
+import { askOnce, drive, type Load } from './driver.ts';
+import { requestBody } from './messages.ts';
+import type { Phase } from './phases.ts';
+
+export interface Target {
+  readonly name: string;
+  readonly port: number;
+  /** The root of the processes whose time is counted. */
+  readonly pid: number;
+  /** An API key, where one is asked for. */
+  readonly key?: string;
+}
+
+/** One round, or the medians of several. Times in ms, processor time in microseconds. */
+export interface Figures {
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly firstByteP50: number;
+  /** For each answer; NaN where the system does not tell. */
+  readonly serverMicros: number;
+  readonly postgresMicros: number;
+  readonly driverMicros: number;
+  /** Server time against the bare proxy's of the same round. */
+  readonly ratio: number;
+}
+
+export interface Outcome {
+  readonly figures: ReadonlyMap<string, Figures>;
+  /** All that the phase asked of each target, warm-up included. */
+  readonly answers: ReadonlyMap<string, number>;
+}
+
+/** What is settled just behind an answer is a part of its cost. */
+const SETTLING_MS = 100;
+
+/** Runs a phase on every target in turn, round after round, so that a noisy moment falls on all of them. */
+export async function runPhase(phase: Phase, targets: readonly Target[], basis: Target): Promise<Outcome> {
+  const answers = new Map<string, number>();
+  const count = (target: Target, more: number): void => {
+    answers.set(target.name, (answers.get(target.name) ?? 0) + more);
+  };
+  let expected: string | undefined;
+  for (const target of targets) {
+    const body = await bodyOnce(target, phase);
+    expected ??= body;
+    if (body !== expected) throw new Error(`${target.name} changed the bytes of the answer`);
+    const warm = await drive(loadOf(target, phase, { answers: phase.warmUp }));
+    count(target, 1 + warm.answers);
+  }
+  const rounds: Map<string, Figures>[] = [];
+  for (let round = 0; round < phase.rounds; round += 1) {
+    const found = new Map<string, Figures>();
+    for (const target of targets) {
+      const figures = await takeSample(target, phase, (more) => count(target, more));
+      found.set(target.name, figures);
+    }
+    const base = found.get(basis.name)?.serverMicros ?? NaN;
+    rounds.push(new Map([...found].map(([name, one]) => [name, { ...one, ratio: one.serverMicros / base }])));
+  }
+  const figures = new Map(
+    targets.map(({ name }) => [name, mediansOf(rounds.flatMap((round) => round.get(name) ?? []))]),
+  );
+  return { figures, answers };
+}
+
+async function takeSample(target: Target, phase: Phase, count: (more: number) => void): Promise<Figures> {
+  const before = readTreeCpu(target.pid);
+  const ownBefore = process.cpuUsage();
+  const sample = await drive(loadOf(target, phase, phase.enough));
+  const own = process.cpuUsage(ownBefore);
+  await sleep(SETTLING_MS);
+  const after = readTreeCpu(target.pid);
+  count(sample.answers);
+  const each = (end: number | undefined, begin: number | undefined): number =>
+    ((end ?? NaN) - (begin ?? NaN)) / sample.answers;
+  return {
+    perSecond: sample.answers / sample.seconds,
+    p50: quantile(sample.latency, 0.5),
+    p99: quantile(sample.latency, 0.99),
+    firstByteP50: quantile(sample.firstByte, 0.5),
+    serverMicros: each(after?.server, before?.server),
+    postgresMicros: each(after?.postgres, before?.postgres),
+    driverMicros: (own.user + own.system) / sample.answers,
+    ratio: NaN,
+  };
+}
+
+function loadOf(target: Target, phase: Phase, enough: Phase['enough']): Load {
+  const { wish } = phase;
+  // Paced streams that began together would all ask at once, again and again, and the first byte would wait in a queue.
+  const spreadMs = wish === 'json' ? 0 : wish.deltas * wish.paceMs;
+  return {
+    port: target.port,
+    request: requestFor(target, phase),
+    connections: phase.connections,
+    enough,
+    spreadMs,
+  };
+}
+
+function requestFor(target: Target, phase: Phase): Buffer {
+  const body = requestBody(phase.wish);
+  return Buffer.from(
+    'POST /v1/messages HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\n' +
+      `x-api-key: ${target.key ?? 'none'}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+/** The body of one answer, without the framing of its transfer. */
+async function bodyOnce(target: Target, phase: Phase): Promise<string> {
+  const { head, body } = await askOnce(target.port, requestFor(target, phase));
+  if (!head.startsWith('HTTP/1.1 200')) throw new Error(`${target.name}: ${head}\n${body.toString()}`);
+  if (!/transfer-encoding: *chunked/i.test(head)) return body.toString();
+  let text = '';
+  for (let at = 0; ;) {
+    const lineEnd = body.indexOf('\r\n', at);
+    const length = parseInt(body.toString('latin1', at, lineEnd), 16);
+    if (!(length > 0)) return text;
+    text += body.toString('utf8', lineEnd + 2, lineEnd + 2 + length);
+    at = lineEnd + 2 + length + 2;
+  }
+}
+
+function mediansOf(rounds: readonly Figures[]): Figures {
+  const median = (name: keyof Figures): number =>
+    quantile(
+      rounds.map((round) => round[name]),
+      0.5,
+    );
+  return {
+    perSecond: median('perSecond'),
+    p50: median('p50'),
+    p99: median('p99'),
+    firstByteP50: median('firstByteP50'),
+    serverMicros: median('serverMicros'),
+    postgresMicros: median('postgresMicros'),
+    driverMicros: median('driverMicros'),
+    ratio: median('ratio'),
+  };
+}
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+}

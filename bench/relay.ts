@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Child, end, pidOf } from './child.ts';
+
+const START = fileURLToPath(new URL('../src/cli/start.js', import.meta.url));
+const READY_MS = 60_000;
+const SETTLED_MS = 15_000;
+
+export interface RelayChild extends Child {
+  /** An API key for the claude door. */
+  readonly key: string;
+  /** Attempts in the ledger, by outcome, once there are `expected` of them or no more come. */
+  ledger(expected: number): Promise<Record<string, number>>;
+}
+
+/**
+ * llm-relay as it is shipped: `npm start` without npm, the embedded Postgres in a folder of its own, logs on, metrics
+ * on, every other setting as it is by default, but for the wait before draining. One account, at `upstreamPort`.
+ */
+export async function startRelay(upstreamPort: number, profileFolder?: string): Promise<RelayChild> {
+  const port = await freePort();
+  const token = `ra_${randomBytes(24).toString('base64url')}`;
+  const folder = await mkdtemp(join(tmpdir(), 'llm-relay-bench-'));
+  // Postgres may have to run as another user, who must be able to walk here.
+  await chmod(folder, 0o711);
+  const profiling =
+    profileFolder === undefined
+      ? []
+      : ['--cpu-prof', '--cpu-prof-dir', profileFolder, '--cpu-prof-name', 'relay.cpuprofile'];
+  const child = spawn(process.execPath, [...profiling, START], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      PATH: process.env['PATH'],
+      PORT: String(port),
+      RELAY_DATA_DIR: join(folder, 'data'),
+      RELAY_ADMIN_TOKEN: token,
+      RELAY_METRICS_TOKEN: randomBytes(24).toString('base64url'),
+      RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
+      RELAY_DRAIN_ACCEPT_SECONDS: '0',
+    },
+  });
+  const stop = async (): Promise<void> => {
+    await end(child, 'SIGTERM');
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const url = `http://127.0.0.1:${port}`;
+    await untilReady(url, () => child.exitCode === null && child.signalCode === null);
+    const admin = new AdminApi(`${url}/admin/v1`, token);
+    await admin.create('accounts', {
+      name: 'bench',
+      kind: 'claude',
+      baseUrl: `http://127.0.0.1:${upstreamPort}`,
+      credentials: { apiKey: 'sk-ant-bench' },
+    });
+    const key = await admin.create('keys', { name: 'bench', scopes: ['claude'], models: ['*'] });
+    return {
+      pid: pidOf(child),
+      port,
+      key: String(key['key']),
+      ledger: (expected) => admin.ledger(expected),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function untilReady(url: string, lives: () => boolean): Promise<void> {
+  for (const until = Date.now() + READY_MS; Date.now() < until; await sleep(50)) {
+    if (!lives()) throw new Error('the relay ended before it was ready');
+    const answer = await fetch(`${url}/health/ready`).catch(() => undefined);
+    await answer?.arrayBuffer();
+    if (answer?.ok === true) return;
+  }
+  throw new Error(`the relay was not ready within ${READY_MS / 1000} s`);
+}
+
+class AdminApi {
+  constructor(
+    private readonly url: string,
+    private readonly token: string,
+  ) {}
+
+  create(resource: string, body: object): Promise<Record<string, unknown>> {
+    return this.ask(`/${resource}`, { method: 'POST', body: JSON.stringify(body) });
+  }
+
+  async ledger(expected: number): Promise<Record<string, number>> {
+    for (const until = Date.now() + SETTLED_MS; Date.now() < until; await sleep(100)) {
+      const counts = Object.values(await this.attempts());
+      if (counts.reduce((sum, count) => sum + count, 0) >= expected) break;
+    }
+    // A row too many would come after the last one that is due.
+    await sleep(300);
+    return this.attempts();
+  }
+
+  private async attempts(): Promise<Record<string, number>> {
+    const to = new Date(Date.now() + 60_000).toISOString();
+    const { items } = (await this.ask(`/usage?groupBy=outcome&to=${to}`)) as {
+      items: { outcome: string; attempts: number }[];
+    };
+    return Object.fromEntries(items.map(({ outcome, attempts }) => [outcome, attempts]));
+  }
+
+  private async ask(path: string, init: RequestInit = {}): Promise<Record<string, unknown>> {
+    const headers = { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' };
+    const answer = await fetch(this.url + path, { ...init, headers });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as Record<string, unknown>;
+  }
+}
