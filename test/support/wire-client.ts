@@ -6,6 +6,10 @@ export interface WireRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: Buffer | string;
+  /** Without it the length is told. */
+  readonly chunked?: boolean;
+  /** Leaves: the connection is cut. */
+  readonly signal?: AbortSignal;
   /** Called with each piece as the socket gave it. */
   readonly onData?: (piece: Buffer, sofar: Buffer) => void;
 }
@@ -23,12 +27,12 @@ export interface WireAnswer {
 
 /** Sends the bytes on a connection of their own, and waits for the whole answer or its breaking off. */
 export function onWire(url: string, options: WireRequest = {}): Promise<WireAnswer> {
-  const { method = 'POST', headers = {}, body = '', onData } = options;
+  const { method = 'POST', headers = {}, body = '', chunked = false, signal, onData } = options;
   const agent = new Agent({ keepAlive: false });
   return new Promise((resolve, reject) => {
     const length = Buffer.byteLength(body);
-    const sized = length === 0 ? headers : { 'content-length': String(length), ...headers };
-    const asked = request(url, { method, headers: sized, agent }, (answer) => {
+    const sized = length === 0 || chunked ? headers : { 'content-length': String(length), ...headers };
+    const asked = request(url, { method, headers: sized, agent, ...(signal && { signal }) }, (answer) => {
       const pieces: Buffer[] = [];
       let broken = false;
       answer.on('data', (piece: Buffer) => {
