@@ -41,17 +41,13 @@ export class UpstreamCall {
   async send(exchange: Exchange, one: Try, signal: AbortSignal, heard: HeadListener): Promise<SignedAnswer> {
     signal.throwIfAborted();
     const request = this.shape(exchange, one);
-    const credentials = await this.held(one, signal, () => this.credentials.current(one.account), undefined);
+    const credentials = await this.current(one, signal);
     const first = await this.ask(one, request, credentials, signal, heard);
     if (first.verdict?.at !== 'credential') return first;
 
     first.body.destroy();
-    const renewed = await this.held(
-      one,
-      signal,
-      () => this.credentials.renew(one.account, credentials.version),
-      credentials,
-    );
+    const renewed = await this.renewed(one, signal, credentials, first.verdict.reason);
+    if (renewed === undefined) return first;
     const second = await this.ask(one, request, renewed, signal, heard);
     if (second.verdict?.at === 'credential') await this.park(one, renewed, second.verdict.reason);
     return second;
@@ -86,22 +82,37 @@ export class UpstreamCall {
     return { status, headers, body, verdict: upstream.judge({ status, headers, body: bytes }) };
   }
 
-  /** Credentials, or the end of the attempt: a credential that cannot be renewed parks its account. */
-  private async held(
+  /** Credentials, or the end of the attempt: one that has expired and cannot be renewed parks its account. */
+  private async current(one: Try, signal: AbortSignal): Promise<Credentials> {
+    const credentials = await this.held(signal, () => this.credentials.current(one.account));
+    if (credentials !== undefined) return credentials;
+    await this.park(one, { version: one.account.credentialsVersion }, 'expired');
+    throw new RelayError('account-fault', 'The account that serves this model needs attention', 'never');
+  }
+
+  /** Newer credentials than those that were refused; undefined: there are none, and the account is parked. */
+  private async renewed(
     one: Try,
     signal: AbortSignal,
+    refused: Credentials,
+    evidence: string,
+  ): Promise<Credentials | undefined> {
+    const renewed = await this.held(signal, () => this.credentials.renew(one.account, refused.version));
+    if (renewed === undefined) await this.park(one, refused, evidence);
+    return renewed;
+  }
+
+  /** Undefined: only a person can mend it. @throws RelayError when it could not be had just now */
+  private async held(
+    signal: AbortSignal,
     take: () => Promise<Credentials>,
-    refused: Credentials | undefined,
-  ): Promise<Credentials> {
+  ): Promise<Credentials | undefined> {
     try {
       return await orCut(take(), signal);
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof CredentialRefused)) {
-        throw new RelayError('account-fault', "The account's credential could not be renewed; try again", 5);
-      }
-      await this.park(one, refused ?? { version: one.account.credentialsVersion }, 'credential-refused');
-      throw new RelayError('account-fault', 'The account that serves this model needs attention', 'never');
+      if (error instanceof CredentialRefused) return undefined;
+      throw new RelayError('account-fault', "The account's credential could not be renewed; try again", 5);
     }
   }
 
@@ -110,13 +121,15 @@ export class UpstreamCall {
     credentials: Pick<Credentials, 'version'>,
     evidence: string,
   ): Promise<void> {
-    await this.scheduler.park({
+    const parking = {
       accountId: account.id,
       modelFamily: null,
       reason: 'credential-refused',
       evidence,
       until: 'infinity',
       credentialsVersion: credentials.version,
-    });
+    } as const;
+    // Without the database nothing is parked, and the next call meets the same refusal.
+    await this.scheduler.park(parking).catch(() => false);
   }
 }

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { asking, isClaude, send, STREAMS, type Way, WAYS } from '../support/asking.ts';
+import { asking, isClaude, onlyRow, send, STREAMS, type Way, WAYS } from '../support/asking.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { eventually } from '../support/eventually.ts';
 import { closeLentDispatcher } from '../support/genai.ts';
@@ -59,17 +59,7 @@ async function atOnce<T>(all: readonly T[], check: (one: T) => Promise<void>): P
 async function ask(way: Way, directives: string, withKey = key): Promise<{ answer: WireAnswer; row: Row }> {
   const one = asking(way, withKey, `Hello there. ${directives && `[[sim: ${directives}]]`}`);
   const answer = await send(rehearsal.url, one);
-  return { answer, row: await onlyRow(one.clientRequestId) };
-}
-
-async function onlyRow(clientRequestId: string): Promise<Row> {
-  const rows = await eventually(async () => {
-    const found = await rehearsal.sql('select * from ledger where client_request_id = $1', [clientRequestId]);
-    expect(found.length).toBeGreaterThan(0);
-    return found;
-  });
-  expect(rows).toHaveLength(1);
-  return rows[0] as Row;
+  return { answer, row: await onlyRow(rehearsal, one) };
 }
 
 /** The same call with a marker, and what the simulator sent for it. */

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { eventually } from './eventually.ts';
+import type { Rehearsal } from './relay.ts';
 import { onWire, type WireAnswer, type WireRequest } from './wire-client.ts';
 
 /** The five ways in which an answer travels, each as a plain HTTP client asks for it. */
@@ -67,4 +69,18 @@ export function send(
   more: WireRequest = {},
 ): Promise<WireAnswer> {
   return onWire(url + path, { ...more, headers: { ...headers, ...more.headers }, body });
+}
+
+/** The ledger row of a call, once it is there; there must be no second one. */
+export async function onlyRow(
+  rehearsal: Rehearsal,
+  { clientRequestId }: Pick<Asking, 'clientRequestId'>,
+): Promise<Readonly<Record<string, unknown>>> {
+  const rows = await eventually(async () => {
+    const found = await rehearsal.sql('select * from ledger where client_request_id = $1', [clientRequestId]);
+    expect(found.length).toBeGreaterThan(0);
+    return found;
+  });
+  expect(rows).toHaveLength(1);
+  return rows[0] as Readonly<Record<string, unknown>>;
 }
