@@ -16,8 +16,10 @@ import type { Upstream } from '../upstream/upstream.ts';
 import { tierOf, upstreamModel } from './candidates.ts';
 
 const FRESH_MS = 3_600_000;
-/** How long an account whose list could not be read goes without one. */
+/** How long an account whose list could not be read goes without a new one. */
 const RETRY_MS = 60_000;
+/** A list is small, and one silent upstream must not hold back the others' for as long as an answer may take. */
+const PATIENCE_MS = 10_000;
 const MAX_PAGES = 20;
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 /** Vendors use the epoch for a model whose release date is not known; so do we for names of our own. */
@@ -89,10 +91,10 @@ export class ModelCatalog {
     const cached = this.cache.get(account.id);
     if (cached !== undefined && cached.version === account.version && cached.until > Date.now())
       return cached.list;
-    const list = this.fetch(account, upstream).catch((error: unknown): Listed => {
+    const list = this.fetch(account, upstream).catch((error: unknown): Listed | Promise<Listed> => {
       this.log.warn({ account: account.id, err: error }, "an account's model list could not be read");
       this.cache.set(account.id, { version: account.version, until: Date.now() + RETRY_MS, list });
-      return new Map();
+      return cached?.version === account.version ? cached.list : new Map();
     });
     this.cache.set(account.id, { version: account.version, until: Date.now() + FRESH_MS, list });
     return list;
@@ -100,15 +102,13 @@ export class ModelCatalog {
 
   private async fetch(account: Account, upstream: Upstream): Promise<Listed> {
     const listed = new Map<string, Readonly<Record<string, unknown>>>();
-    const signal = AbortSignal.timeout(this.env.clocks.headersMs);
+    const patienceMs = Math.min(this.env.clocks.headersMs, PATIENCE_MS);
+    const signal = AbortSignal.timeout(patienceMs);
     let page: string | undefined;
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const request = upstream.models.request(account, page);
       const headers = upstream.sign(request, await this.credentials.current(account));
-      const answer = await this.client.send(
-        { ...request, headers },
-        { signal, headersMs: this.env.clocks.headersMs },
-      );
+      const answer = await this.client.send({ ...request, headers }, { signal, headersMs: patienceMs });
       const body = await readBounded(answer.body, MAX_PAGE_BYTES);
       if (answer.status !== 200) throw new Error(`The upstream answered ${answer.status} to a model list`);
       const { models, next } = upstream.models.read(body);
