@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { AdminApi, ApiProblems } from '../admin/admin-api.decorator.ts';
+import { AdminApi, ApiById, ApiProblems } from '../admin/admin-api.decorator.ts';
 import { actorOf } from '../admin/admin.guard.ts';
 import { IdPipe } from '../admin/id.pipe.ts';
 import { decodeCursor, encodeCursor, pageOf, PageQuery, UUID } from '../admin/page.ts';
@@ -24,8 +24,8 @@ export class AccountGroupsController {
     operationId: 'createAccountGroup',
     summary: 'Names a set of accounts for keys to be bound to',
   })
-  @ApiCreatedResponse({ type: AccountGroupDto })
-  @ApiProblems(400, 409)
+  @ApiCreatedResponse({ type: AccountGroupDto, description: 'The group' })
+  @ApiProblems(409)
   async createAccountGroup(
     @Req() request: Request,
     @Body() body: CreateAccountGroupDto,
@@ -35,8 +35,7 @@ export class AccountGroupsController {
 
   @Get()
   @ApiOperation({ operationId: 'listAccountGroups', summary: 'All account groups, newest first' })
-  @ApiOkResponse({ type: AccountGroupPageDto })
-  @ApiProblems(400)
+  @ApiOkResponse({ type: AccountGroupPageDto, description: 'A page of account groups' })
   async listAccountGroups(@Query() { limit, cursor }: PageQuery): Promise<AccountGroupPageDto> {
     const rows = await this.groups.page(decodeCursor(cursor, UUID)?.[0], limit + 1);
     return pageOf(rows, limit, ({ id }) => encodeCursor(id), shown);
@@ -44,16 +43,17 @@ export class AccountGroupsController {
 
   @Get(':id')
   @ApiOperation({ operationId: 'getAccountGroup', summary: 'One account group' })
-  @ApiOkResponse({ type: AccountGroupDto })
-  @ApiProblems(404)
+  @ApiOkResponse({ type: AccountGroupDto, description: 'The group' })
+  @ApiById()
   async getAccountGroup(@Param('id', IdPipe) id: string): Promise<AccountGroupDto> {
     return shown(await this.groups.get(id));
   }
 
   @Patch(':id')
   @ApiOperation({ operationId: 'updateAccountGroup', summary: 'Changes the fields that are given' })
-  @ApiOkResponse({ type: AccountGroupDto })
-  @ApiProblems(400, 404, 409)
+  @ApiOkResponse({ type: AccountGroupDto, description: 'The group as it is now' })
+  @ApiById()
+  @ApiProblems(409)
   async updateAccountGroup(
     @Req() request: Request,
     @Param('id', IdPipe) id: string,
@@ -68,8 +68,8 @@ export class AccountGroupsController {
     operationId: 'deleteAccountGroup',
     summary: 'Removes the group; its accounts stay, and keys bound to it are bound to none of them',
   })
-  @ApiNoContentResponse()
-  @ApiProblems(404)
+  @ApiNoContentResponse({ description: 'Deleted' })
+  @ApiById()
   async deleteAccountGroup(@Req() request: Request, @Param('id', IdPipe) id: string): Promise<void> {
     await this.groups.remove(actorOf(request), id);
   }

@@ -1,6 +1,6 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { AdminApi, ApiProblems } from './admin-api.decorator.ts';
+import { AdminApi } from './admin-api.decorator.ts';
 import { AuditPageDto } from './audit.dto.ts';
 import { AuditRepository } from './audit.repository.ts';
 import { decodeCursor, encodeCursor, MICROSECOND, pageOf, PageQuery, UUID } from './page.ts';
@@ -12,8 +12,7 @@ export class AuditController {
 
   @Get()
   @ApiOperation({ operationId: 'listAudit', summary: 'Who changed what and when, newest first' })
-  @ApiOkResponse({ type: AuditPageDto })
-  @ApiProblems(400)
+  @ApiOkResponse({ type: AuditPageDto, description: 'A page of changes' })
   async listAudit(@Query() query: PageQuery): Promise<AuditPageDto> {
     const rows = await this.audit.list(decodeCursor(query.cursor, MICROSECOND, UUID), query.limit + 1);
     return pageOf(

@@ -14,7 +14,7 @@ export class HealthController {
   @Policy('public')
   @Header('cache-control', 'no-store')
   @ApiOperation({ operationId: 'getLiveness', summary: 'The process answers' })
-  @ApiOkResponse({ type: HealthDto })
+  @ApiOkResponse({ type: HealthDto, description: 'It does' })
   live(): HealthDto {
     return { status: 'ok' };
   }
@@ -23,7 +23,7 @@ export class HealthController {
   @Policy('public')
   @Header('cache-control', 'no-store')
   @ApiOperation({ operationId: 'getReadiness', summary: 'Whether calls should be sent to this replica' })
-  @ApiOkResponse({ type: HealthDto })
+  @ApiOkResponse({ type: HealthDto, description: 'They should' })
   @ApiServiceUnavailableResponse({ type: HealthDto, description: 'Draining, or admission is impossible' })
   ready(@Res({ passthrough: true }) response: ServerResponse): HealthDto {
     const status = this.readiness.state();

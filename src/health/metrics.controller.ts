@@ -7,11 +7,15 @@ import {
   ApiProduces,
   ApiTags,
   ApiUnauthorizedResponse,
+  getSchemaPath,
 } from '@nestjs/swagger';
 import type { ServerResponse } from 'node:http';
 import { Policy } from '../access/route-policy.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { MetricsGuard } from './metrics.guard.ts';
+
+/** As every refusal outside of the doors; described with the administrators' routes. */
+const PROBLEM = { 'application/problem+json': { schema: { $ref: getSchemaPath('ProblemDto') } } };
 
 @ApiTags('health')
 @Controller()
@@ -25,8 +29,8 @@ export class MetricsController {
   @ApiOperation({ operationId: 'getMetrics', summary: 'Prometheus metrics of this process' })
   @ApiProduces('text/plain')
   @ApiOkResponse({ description: 'Prometheus text format 0.0.4', schema: { type: 'string' } })
-  @ApiUnauthorizedResponse({ description: 'The metrics token is missing or wrong' })
-  @ApiNotFoundResponse({ description: 'No metrics token is configured' })
+  @ApiUnauthorizedResponse({ description: 'The metrics token is missing or wrong', content: PROBLEM })
+  @ApiNotFoundResponse({ description: 'No metrics token is configured', content: PROBLEM })
   async read(@Res() response: ServerResponse): Promise<void> {
     const text = await this.metrics.registry.metrics();
     response.setHeader('content-type', this.metrics.registry.contentType);

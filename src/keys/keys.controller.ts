@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { AdminApi, ApiProblems } from '../admin/admin-api.decorator.ts';
+import { AdminApi, ApiById, ApiProblems } from '../admin/admin-api.decorator.ts';
 import { actorOf } from '../admin/admin.guard.ts';
 import { IdPipe } from '../admin/id.pipe.ts';
 import { decodeCursor, encodeCursor, pageOf, PageQuery, UUID } from '../admin/page.ts';
@@ -16,8 +16,7 @@ export class KeysController {
 
   @Post()
   @ApiOperation({ operationId: 'createKey', summary: 'Make a key; its secret is told only here' })
-  @ApiCreatedResponse({ type: KeyDto })
-  @ApiProblems(400, 413, 415)
+  @ApiCreatedResponse({ type: KeyDto, description: 'The key, with its secret' })
   async createKey(@Req() request: Request, @Body() wish: CreateKeyDto): Promise<KeyDto> {
     const { record, secret } = await this.keys.create(actorOf(request), wish);
     return showKey(record, secret);
@@ -25,8 +24,7 @@ export class KeysController {
 
   @Get()
   @ApiOperation({ operationId: 'listKeys', summary: 'Keys, newest first; revoked ones included' })
-  @ApiOkResponse({ type: KeyPageDto })
-  @ApiProblems(400)
+  @ApiOkResponse({ type: KeyPageDto, description: 'A page of keys' })
   async listKeys(@Query() query: PageQuery): Promise<KeyPageDto> {
     const rows = await this.keys.page(decodeCursor(query.cursor, UUID)?.[0], query.limit + 1);
     return pageOf(
@@ -39,16 +37,16 @@ export class KeysController {
 
   @Get(':id')
   @ApiOperation({ operationId: 'getKey', summary: 'One key' })
-  @ApiOkResponse({ type: KeyDto })
-  @ApiProblems(404)
+  @ApiOkResponse({ type: KeyDto, description: 'The key' })
+  @ApiById()
   async getKey(@Param('id', IdPipe) id: string): Promise<KeyDto> {
     return showKey(await this.keys.get(id));
   }
 
   @Patch(':id')
   @ApiOperation({ operationId: 'updateKey', summary: 'Change settings of a key; null takes a setting back' })
-  @ApiOkResponse({ type: KeyDto })
-  @ApiProblems(400, 404, 413, 415)
+  @ApiOkResponse({ type: KeyDto, description: 'The key as it is now' })
+  @ApiById()
   async updateKey(
     @Req() request: Request,
     @Param('id', IdPipe) id: string,
@@ -61,15 +59,16 @@ export class KeysController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'deleteKey', summary: 'Delete a key; its name stays in reports' })
   @ApiNoContentResponse({ description: 'Deleted' })
-  @ApiProblems(404)
+  @ApiById()
   async deleteKey(@Req() request: Request, @Param('id', IdPipe) id: string): Promise<void> {
     await this.keys.remove(actorOf(request), id);
   }
 
   @Post(':id/rotate')
   @ApiOperation({ operationId: 'rotateKey', summary: 'Give a key a new secret; it is told only here' })
-  @ApiCreatedResponse({ type: KeyDto })
-  @ApiProblems(400, 404, 409, 413, 415)
+  @ApiCreatedResponse({ type: KeyDto, description: 'The key, with its new secret' })
+  @ApiById()
+  @ApiProblems(409)
   async rotateKey(
     @Req() request: Request,
     @Param('id', IdPipe) id: string,
@@ -81,8 +80,8 @@ export class KeysController {
 
   @Post(':id/revoke')
   @ApiOperation({ operationId: 'revokeKey', summary: 'End a key for good' })
-  @ApiCreatedResponse({ type: KeyDto })
-  @ApiProblems(404)
+  @ApiCreatedResponse({ type: KeyDto, description: 'The key as it is now' })
+  @ApiById()
   async revokeKey(@Req() request: Request, @Param('id', IdPipe) id: string): Promise<KeyDto> {
     return showKey(await this.keys.revoke(actorOf(request), id));
   }

@@ -1,136 +1,186 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
-
-type Paths = OpenAPIObject['paths'];
-type Operation = NonNullable<Paths[string]['get']>;
+import { KEY_SECURITY } from '../keys/key-security.ts';
+import { answerHeaders, callRefusals, ownRefusals, type Speaker } from './door-answers.ts';
 
 /**
  * The doors speak the vendors' own formats, so their bodies are described by the vendors; here stand the routes, the
  * credential, the headers of every relay answer and the statuses that are ours.
  */
-const RELAY_HEADERS = {
-  'x-relay-request-id': { description: "The ledger's id (uuidv7)", schema: { type: 'string' } },
-  'x-relay-client-request-id': { description: "The client's own id, echoed", schema: { type: 'string' } },
-  'x-relay-edits': { description: 'Permitted edits made, or `none`', schema: { type: 'string' } },
-  'x-relay-attempts': { description: 'Upstream attempts begun', schema: { type: 'string' } },
-} as const;
 
-const STATUSES: Readonly<Record<string, string>> = {
-  '400': 'The body, the model name or a parameter is not valid; names the field',
-  '401': 'No key, a key that is not valid, or two different keys',
-  '403': 'The door is not in the scopes of the key',
-  '404': 'The model is not known, or not allowed for this key',
-  '408': 'The request body came too slowly',
-  '413': 'The body is larger than RELAY_MAX_BODY_BYTES',
-  '415': 'The body is compressed',
-  '429': 'Places of the key or of the accounts are taken, or all accounts are cooling; see `retry-after`',
-  '502': 'The upstream cannot be reached, or what it answered is unusable',
-  '503': 'Accounts need attention, or admission is not possible just now',
-  '504': 'The upstream did not answer in time',
-};
+type Paths = OpenAPIObject['paths'];
+type PathItem = Paths[string];
+type Operation = NonNullable<PathItem['get']>;
+type Parameter = Extract<NonNullable<Operation['parameters']>[number], { name: string }>;
 
-type Content = Record<string, { schema?: { type: string; additionalProperties: boolean } }>;
+const vendorsDocument = { schema: { type: 'object', additionalProperties: true } };
 
-const anyObject: Content[string] = { schema: { type: 'object', additionalProperties: true } };
-const answerHeaders = Object.fromEntries(
-  Object.keys(RELAY_HEADERS).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
-);
+const query = (name: string, description: string, type = 'string'): Parameter => ({
+  name,
+  in: 'query',
+  required: false,
+  description,
+  schema: { type },
+});
+const named = (description: string): Parameter => ({
+  name: 'model',
+  in: 'path',
+  required: true,
+  description,
+  schema: { type: 'string' },
+});
 
-/** What the operations of the doors refer to, so that each status is described once. */
-export const doorComponents = {
-  headers: RELAY_HEADERS,
-  responses: Object.fromEntries(
-    Object.entries(STATUSES).map(([status, description]) => [
-      `Door${status}`,
-      { description, headers: answerHeaders, content: { 'application/json': anyObject } },
-    ]),
-  ),
-} as unknown as NonNullable<OpenAPIObject['components']>;
-
-function contentOf(media: readonly string[]): Content {
-  return Object.fromEntries(media.map((type) => [type, type === 'application/json' ? anyObject : {}]));
+interface Told {
+  readonly id: string;
+  readonly summary: string;
+  readonly speaker: Speaker;
+  readonly parameters?: readonly Parameter[];
 }
 
-function operation(id: string, summary: string, door: string, media: readonly string[]): Operation {
-  const errors: [string, { $ref: string }][] = Object.keys(STATUSES).map((status) => [
-    status,
-    { $ref: `#/components/responses/Door${status}` },
-  ]);
+/** A call that goes upstream. */
+function call(told: Told, media: readonly string[]): PathItem {
+  const content = Object.fromEntries(
+    media.map((type) => [type, type === 'application/json' ? vendorsDocument : {}]),
+  );
   return {
-    operationId: id,
-    summary,
-    tags: [door],
-    security: [{ key: [] }],
-    responses: {
-      '200': {
-        description: "The vendor's answer, byte for byte",
-        headers: answerHeaders,
-        content: contentOf(media),
+    post: {
+      ...operation(told),
+      requestBody: {
+        description: "As the vendor's API describes it",
+        required: true,
+        content: { 'application/json': vendorsDocument },
       },
-      ...Object.fromEntries(errors),
+      responses: {
+        '200': { description: "The vendor's answer, byte for byte", headers: answerHeaders, content },
+        ...callRefusals(told.speaker),
+      },
     },
   };
 }
 
-const body = {
-  required: true,
-  content: { 'application/json': anyObject },
-} as Operation['requestBody'];
-
-const modelParameter = { name: 'model', in: 'path', required: true, schema: { type: 'string' } } as const;
-
-function post(
-  id: string,
-  summary: string,
-  dialect: string,
-  media: readonly string[],
-  named = false,
-): Paths[string] {
-  const parameters = named ? { parameters: [modelParameter] } : {};
-  return { post: { ...operation(id, summary, dialect, media), ...parameters, requestBody: body } };
+/** A document of the relay's own. */
+function own(told: Told): PathItem {
+  return {
+    get: {
+      ...operation(told),
+      responses: {
+        '200': {
+          description: "The relay's own answer, in the shape of the vendor's",
+          headers: answerHeaders,
+          content: { 'application/json': vendorsDocument },
+        },
+        ...ownRefusals(told.speaker),
+      },
+    },
+  };
 }
 
-function get(id: string, summary: string, dialect: string, named = false): Paths[string] {
-  const parameters = named ? { parameters: [modelParameter] } : {};
-  return { get: { ...operation(id, summary, dialect, ['application/json']), ...parameters } };
+function operation({ id, summary, speaker, parameters = [] }: Told): Omit<Operation, 'responses'> {
+  return {
+    operationId: id,
+    summary,
+    tags: [speaker === 'root' ? 'models' : speaker],
+    security: KEY_SECURITY,
+    ...(parameters.length === 0 ? {} : { parameters: [...parameters] }),
+  };
 }
 
 const JSON_ONLY = ['application/json'];
 const JSON_OR_SSE = ['application/json', 'text/event-stream'];
+const ID = named('As the model list tells it');
+const LIST = 'Models this key may call';
+
+const beta = query('beta', 'Sent by the beta namespaces of the SDKs; changes nothing', 'boolean');
+const anthropicPage = [
+  query('limit', 'Models on a page: 1 to 1,000; 20 unless told', 'integer'),
+  query('after_id', 'The page after this model'),
+  query('before_id', 'The page before this model'),
+];
+const geminiPage = [
+  query('pageSize', 'Models on a page; 50 unless told, at most 1,000', 'integer'),
+  query('pageToken', '`nextPageToken` of the page before'),
+];
 
 function claudePaths(prefix: string, suffix: string): Paths {
+  const speaker = 'claude';
+  const hello = (method: string): Operation => ({
+    operationId: `${method}Hello${suffix}`,
+    summary: 'Claude Code asks for it at start, without a key',
+    tags: [speaker],
+    security: [],
+    responses: { '200': { description: 'Nothing' } },
+  });
   return {
-    [`${prefix}/v1/messages`]: post(`createMessage${suffix}`, 'Anthropic Messages', 'claude', JSON_OR_SSE),
-    [`${prefix}/v1/messages/count_tokens`]: post(`countTokens${suffix}`, 'Count tokens', 'claude', JSON_ONLY),
+    [`${prefix}/v1/messages`]: call(
+      { id: `createMessage${suffix}`, summary: 'Anthropic Messages', speaker, parameters: [beta] },
+      JSON_OR_SSE,
+    ),
+    [`${prefix}/v1/messages/count_tokens`]: call(
+      { id: `countMessageTokens${suffix}`, summary: 'Count tokens', speaker, parameters: [beta] },
+      JSON_ONLY,
+    ),
+    [`${prefix}/api/hello`]: { get: hello('get'), head: hello('head') },
+  };
+}
+
+function geminiModelPaths(collection: string, suffix: string): Paths {
+  const speaker = 'gemini';
+  const model = `${collection}/{model}`;
+  const door = (verb: string, media: readonly string[], ...more: readonly Parameter[]): Paths => ({
+    [`${model}:${verb}`]: call(
+      { id: `${verb}${suffix}`, summary: `Gemini ${verb}`, speaker, parameters: [ID, ...more] },
+      media,
+    ),
+  });
+  return {
+    ...door('generateContent', JSON_ONLY),
+    ...door('streamGenerateContent', JSON_OR_SSE, query('alt', '`sse` for events; else one JSON array')),
+    ...door('countTokens', JSON_ONLY),
+    ...door('embedContent', JSON_ONLY),
+    ...door('batchEmbedContents', JSON_ONLY),
+    [model]: own({ id: `getGeminiModel${suffix}`, summary: 'One model', speaker, parameters: [ID] }),
   };
 }
 
 function geminiPaths(prefix: string, suffix: string): Paths {
-  const model = `${prefix}/models/{model}`;
-  const door = (verb: string, media: readonly string[]): Paths => ({
-    [`${model}:${verb}`]: post(`${verb}${suffix}`, `Gemini ${verb}`, 'gemini', media, true),
-  });
   return {
-    ...door('generateContent', JSON_ONLY),
-    ...door('streamGenerateContent', JSON_OR_SSE),
-    ...door('countTokens', JSON_ONLY),
-    ...door('embedContent', JSON_ONLY),
-    ...door('batchEmbedContents', JSON_ONLY),
-    [`${prefix}/models`]: get(`listGeminiModels${suffix}`, 'Models this key may call', 'gemini'),
-    [model]: get(`getGeminiModel${suffix}`, 'One model', 'gemini', true),
+    ...geminiModelPaths(`${prefix}/models`, suffix),
+    ...geminiModelPaths(`${prefix}/tunedModels`, `Tuned${suffix}`),
+    [`${prefix}/models`]: own({
+      id: `listGeminiModels${suffix}`,
+      summary: LIST,
+      speaker: 'gemini',
+      parameters: geminiPage,
+    }),
   };
 }
 
 export const doorPaths: Paths = {
   ...claudePaths('', ''),
   ...claudePaths('/claude', 'UnderPrefix'),
-  '/v1/models': get(
-    'listModels',
-    'Models this key may call; Anthropic-shaped with anthropic-version, else OpenAI-shaped',
-    'claude',
-  ),
-  '/v1/models/{model}': get('getModel', 'One model, in the shape of the list', 'claude', true),
-  '/claude/v1/models': get('listClaudeModels', 'Models this key may call', 'claude'),
-  '/claude/v1/models/{model}': get('getClaudeModel', 'One model', 'claude', true),
+  '/v1/models': own({
+    id: 'listModels',
+    summary: `${LIST}; Anthropic-shaped with anthropic-version, else OpenAI-shaped and without pages`,
+    speaker: 'root',
+    parameters: anthropicPage,
+  }),
+  '/v1/models/{model}': own({
+    id: 'getModel',
+    summary: 'One model, in the shape of the list',
+    speaker: 'root',
+    parameters: [ID],
+  }),
+  '/claude/v1/models': own({
+    id: 'listClaudeModels',
+    summary: LIST,
+    speaker: 'claude',
+    parameters: anthropicPage,
+  }),
+  '/claude/v1/models/{model}': own({
+    id: 'getClaudeModel',
+    summary: 'One model',
+    speaker: 'claude',
+    parameters: [ID],
+  }),
   ...geminiPaths('/v1beta', ''),
   ...geminiPaths('/gemini/v1beta', 'UnderPrefix'),
   ...geminiPaths('/gemini/v1', 'UnderPrefixV1'),

@@ -1,10 +1,11 @@
 import { Controller, Get, Query, Req, UseGuards, UsePipes } from '@nestjs/common';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { Policy } from '../access/route-policy.ts';
 import { ApiProblems } from '../admin/admin-api.decorator.ts';
 import { adminValidation } from '../admin/validation.ts';
 import { ANY_DOOR, Door } from '../keys/door.decorator.ts';
+import { ApiKeySecurity } from '../keys/key-security.ts';
 import { callerOf, KeyGuard } from '../keys/key.guard.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { MeDto } from './me.dto.ts';
@@ -18,7 +19,7 @@ import { UsageReport } from './usage-report.ts';
 @Door(ANY_DOOR)
 @UsePipes(adminValidation())
 @ApiTags('me')
-@ApiBearerAuth('key')
+@ApiKeySecurity()
 @ApiProblems(401, 500, 503)
 export class MeController {
   constructor(
@@ -28,7 +29,7 @@ export class MeController {
 
   @Get()
   @ApiOperation({ operationId: 'getMe', summary: 'This key, its limits and what is left of them' })
-  @ApiOkResponse({ type: MeDto })
+  @ApiOkResponse({ type: MeDto, description: 'The key of the request' })
   async getMe(@Req() request: Request): Promise<MeDto> {
     const { key } = callerOf(request);
     const inUse = await this.ledger.placesInUse(key.id);
@@ -46,7 +47,7 @@ export class MeController {
 
   @Get('usage')
   @ApiOperation({ operationId: 'getMyUsage', summary: 'Tokens and cost of this key, in groups' })
-  @ApiOkResponse({ type: UsageReportDto })
+  @ApiOkResponse({ type: UsageReportDto, description: 'The report' })
   @ApiProblems(400)
   getMyUsage(@Query() query: OwnUsageQuery, @Req() request: Request): Promise<UsageReportDto> {
     return this.report.read(query, callerOf(request).key.id);

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Param, Post, Put, Query, Req } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { AdminApi, ApiProblems } from '../admin/admin-api.decorator.ts';
+import { AdminApi } from '../admin/admin-api.decorator.ts';
 import { actorOf } from '../admin/admin.guard.ts';
 import { decodeCursor, encodeCursor, pageOf } from '../admin/page.ts';
 import { viewPrice } from './price-view.ts';
@@ -25,8 +25,7 @@ export class PricesController {
     operationId: 'listPrices',
     summary: 'Every price there was, is and will be, last written first',
   })
-  @ApiOkResponse({ type: PricePageDto })
-  @ApiProblems(400)
+  @ApiOkResponse({ type: PricePageDto, description: 'A page of prices' })
   async listPrices(@Query() query: PricesQuery): Promise<PricePageDto> {
     const [before] = decodeCursor(query.cursor, ROW_ID) ?? [];
     const rows = await this.prices.list(query, before, query.limit + 1);
@@ -34,15 +33,19 @@ export class PricesController {
   }
 
   @Put(':model')
-  @ApiParam({ name: 'model', schema: { type: 'string' }, example: 'claude-sonnet-4-5' })
+  @ApiParam({
+    name: 'model',
+    description: 'The model as the upstream names it',
+    schema: { type: 'string' },
+    example: 'claude-sonnet-4-5',
+  })
   @ApiOperation({
     operationId: 'putPrice',
     summary: 'Price a model from a time on',
     description:
       'Adds a row and changes none: costs in the ledger stay. A model serves its releases too (dated names, -latest), and an administrator’s price goes before a seeded one.',
   })
-  @ApiOkResponse({ type: PriceDto })
-  @ApiProblems(400)
+  @ApiOkResponse({ type: PriceDto, description: 'The price, as it was added' })
   async putPrice(
     @Param('model') model: string,
     @Body() body: PutPriceDto,
@@ -53,8 +56,7 @@ export class PricesController {
 
   @Post('reprice')
   @ApiOperation({ operationId: 'reprice', summary: 'Give a cost to attempts of a range that have none' })
-  @ApiCreatedResponse({ type: RepricedDto })
-  @ApiProblems(400)
+  @ApiCreatedResponse({ type: RepricedDto, description: 'What became of the range' })
   reprice(@Body() body: RepriceDto, @Req() request: Request): Promise<RepricedDto> {
     return this.repricing.run(rangeOf(body, new Date()), actorOf(request));
   }

@@ -179,11 +179,13 @@ export class PriceDto {
 }
 
 export class PricesQuery {
+  /** As the price names it. */
   @MayBeAbsent()
   @Matches(MODEL_NAME, { message: MODEL_NAME_PROBLEM })
   @ApiPropertyOptional({ type: String })
   model?: string;
 
+  /** Prices for this kind of account, without those for every kind. */
   @MayBeAbsent()
   @Matches(KIND, { message: KIND_PROBLEM })
   @ApiPropertyOptional({ type: String })

@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiParam } from '@nestjs/swagger';
-import { AdminApi, ApiProblems } from '../admin/admin-api.decorator.ts';
+import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { AdminApi, ApiById } from '../admin/admin-api.decorator.ts';
 import { IdPipe } from '../admin/id.pipe.ts';
 import { decodeCursor, encodeCursor, pageOf, UUID } from '../admin/page.ts';
 import { ProblemError } from '../errors/problem-error.ts';
@@ -16,8 +16,7 @@ export class RequestsController {
 
   @Get()
   @ApiOperation({ operationId: 'listRequests', summary: 'The ledger, newest first; open calls too' })
-  @ApiOkResponse({ type: RequestPageDto })
-  @ApiProblems(400)
+  @ApiOkResponse({ type: RequestPageDto, description: 'A page of calls' })
   async listRequests(@Query() query: RequestsQuery): Promise<RequestPageDto> {
     const [before] = decodeCursor(query.cursor, UUID) ?? [];
     const range = rangeOf(query, new Date());
@@ -38,10 +37,9 @@ export class RequestsController {
   }
 
   @Get(':id')
-  @ApiParam({ name: 'id', schema: { type: 'string', format: 'uuid' } })
   @ApiOperation({ operationId: 'getRequest', summary: 'One call and its attempts' })
-  @ApiOkResponse({ type: RequestDto })
-  @ApiProblems(404)
+  @ApiOkResponse({ type: RequestDto, description: 'The call' })
+  @ApiById()
   async getRequest(@Param('id', IdPipe) id: string): Promise<RequestDto> {
     const [request] = viewRequests(await this.ledger.attempts([id]));
     if (request === undefined) throw ProblemError.of(404, 'There is nothing with this id');

@@ -1,6 +1,6 @@
 import { Controller, Get, Header, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProduces } from '@nestjs/swagger';
-import { AdminApi, ApiProblems } from '../admin/admin-api.decorator.ts';
+import { AdminApi } from '../admin/admin-api.decorator.ts';
 import { UsageQuery, UsageReportDto } from './usage.dto.ts';
 import { UsageReport } from './usage-report.ts';
 
@@ -11,8 +11,7 @@ export class UsageController {
 
   @Get('usage')
   @ApiOperation({ operationId: 'getUsage', summary: 'Tokens and cost of settled attempts, in groups' })
-  @ApiOkResponse({ type: UsageReportDto })
-  @ApiProblems(400)
+  @ApiOkResponse({ type: UsageReportDto, description: 'The report' })
   getUsage(@Query() query: UsageQuery): Promise<UsageReportDto> {
     return this.report.read(query);
   }
@@ -26,7 +25,6 @@ export class UsageController {
     description: 'RFC 4180, with a head',
     content: { 'text/csv': { schema: { type: 'string' } } },
   })
-  @ApiProblems(400)
   getUsageCsv(@Query() query: UsageQuery): Promise<string> {
     return this.report.readCsv(query);
   }
