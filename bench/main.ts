@@ -12,8 +12,8 @@ import { describeMachine, LEGEND, tableOf } from './report.ts';
 
 /**
  * `npm run bench`: what llm-relay costs beside a bare Node proxy, on this machine, in this run. Compare ratios, never
- * figures of two runs. `--quick` ends within a minute, `--phase json` runs one phase, `--save` writes RESULTS.md,
- * `--profile` tells where the relay's time goes.
+ * figures of two runs. `--quick` ends within a minute (Node is not wholly warm by then, so its ratios are too high),
+ * `--phase json` runs one phase, `--save` writes RESULTS.md, `--profile` tells where the relay's time goes.
  */
 const RESULTS = fileURLToPath(new URL('../../bench/RESULTS.md', import.meta.url));
 const PROFILE_LINES = 25;

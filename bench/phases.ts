@@ -15,15 +15,15 @@ export interface Phase {
 
 export function phasesOf(quick: boolean): Phase[] {
   const burst = { deltas: 200, paceMs: 0 };
-  const paced = quick ? { deltas: 100, paceMs: 5 } : { deltas: 200, paceMs: 10 };
+  const paced = quick ? { deltas: 60, paceMs: 5 } : { deltas: 200, paceMs: 10 };
   return [
     {
       name: 'json',
       title: 'JSON: 1 KB in, 1 KB out, 64 connections',
       wish: 'json',
       connections: 64,
-      warmUp: quick ? 3_000 : 10_000,
-      enough: { ms: quick ? 1_000 : 5_000 },
+      warmUp: quick ? 5_000 : 10_000,
+      enough: { ms: quick ? 700 : 5_000 },
       rounds: quick ? 3 : 5,
     },
     {
@@ -31,8 +31,8 @@ export function phasesOf(quick: boolean): Phase[] {
       title: `SSE: 16 streams at once, ${burst.deltas} deltas each, as fast as they go`,
       wish: burst,
       connections: 16,
-      warmUp: quick ? 200 : 1_000,
-      enough: { ms: quick ? 1_000 : 4_000 },
+      warmUp: quick ? 150 : 1_000,
+      enough: { ms: quick ? 600 : 4_000 },
       rounds: quick ? 3 : 5,
     },
     {
@@ -42,7 +42,7 @@ export function phasesOf(quick: boolean): Phase[] {
       connections: 16,
       warmUp: 16,
       enough: { answers: quick ? 32 : 64 },
-      rounds: quick ? 2 : 3,
+      rounds: 3,
     },
   ];
 }
