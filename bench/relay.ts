@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,11 +19,10 @@ export interface RelayChild extends Child {
 }
 
 /**
- * llm-relay as it is shipped: `npm start` without npm, the embedded Postgres in a folder of its own, logs on, metrics
- * on, every other setting as it is by default, but for the wait before draining. One account, at `upstreamPort`.
+ * llm-relay as it is shipped: `npm start` without npm, the embedded Postgres in a folder of its own, logs to a file,
+ * metrics on, every other setting as it is by default, but for the wait before draining. One account, at `upstreamPort`.
  */
 export async function startRelay(upstreamPort: number, profileFolder?: string): Promise<RelayChild> {
-  const port = await freePort();
   const token = `ra_${randomBytes(24).toString('base64url')}`;
   const folder = await mkdtemp(join(tmpdir(), 'llm-relay-bench-'));
   // Postgres may have to run as another user, who must be able to walk here.
@@ -33,11 +31,13 @@ export async function startRelay(upstreamPort: number, profileFolder?: string): 
     profileFolder === undefined
       ? []
       : ['--cpu-prof', '--cpu-prof-dir', profileFolder, '--cpu-prof-name', 'relay.cpuprofile'];
+  const logPath = join(folder, 'log');
+  const log = await open(logPath, 'w');
   const child = spawn(process.execPath, [...profiling, START], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', log.fd, 'inherit'],
     env: {
       PATH: process.env['PATH'],
-      PORT: String(port),
+      PORT: '0',
       RELAY_DATA_DIR: join(folder, 'data'),
       RELAY_ADMIN_TOKEN: token,
       RELAY_METRICS_TOKEN: randomBytes(24).toString('base64url'),
@@ -45,14 +45,14 @@ export async function startRelay(upstreamPort: number, profileFolder?: string): 
       RELAY_DRAIN_ACCEPT_SECONDS: '0',
     },
   });
+  await log.close();
   const stop = async (): Promise<void> => {
     await end(child, 'SIGTERM');
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const url = `http://127.0.0.1:${port}`;
-    await untilReady(url, () => child.exitCode === null && child.signalCode === null);
-    const admin = new AdminApi(`${url}/admin/v1`, token);
+    const port = await untilListening(logPath, () => child.exitCode === null && child.signalCode === null);
+    const admin = new AdminApi(`http://127.0.0.1:${port}/admin/v1`, token);
     await admin.create('accounts', {
       name: 'bench',
       kind: 'claude',
@@ -73,22 +73,14 @@ export async function startRelay(upstreamPort: number, profileFolder?: string): 
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function untilReady(url: string, lives: () => boolean): Promise<void> {
+/** The port that the relay tells among its log lines once it serves. */
+async function untilListening(logPath: string, lives: () => boolean): Promise<number> {
   for (const until = Date.now() + READY_MS; Date.now() < until; await sleep(50)) {
-    if (!lives()) throw new Error('the relay ended before it was ready');
-    const answer = await fetch(`${url}/health/ready`).catch(() => undefined);
-    await answer?.arrayBuffer();
-    if (answer?.ok === true) return;
+    if (!lives()) throw new Error('the relay ended before it listened');
+    const [, port] = /^llm-relay listens on \S+:(\d+)$/m.exec(await readFile(logPath, 'utf8')) ?? [];
+    if (port !== undefined) return Number(port);
   }
-  throw new Error(`the relay was not ready within ${READY_MS / 1000} s`);
+  throw new Error(`the relay did not listen within ${READY_MS / 1000} s`);
 }
 
 class AdminApi {
