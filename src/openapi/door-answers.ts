@@ -70,7 +70,10 @@ const schemaRef = (name: string): Schema => ({ $ref: `#/components/schemas/${nam
 
 const SHAPES: Readonly<Record<Speaker, Schema>> = {
   claude: schemaRef('AnthropicError'),
-  gemini: schemaRef('GeminiError'),
+  // A stream that is one array tells its error as an array too.
+  gemini: {
+    anyOf: [schemaRef('GeminiError'), { type: 'array', minItems: 1, items: schemaRef('GeminiError') }],
+  },
   root: { anyOf: [schemaRef('AnthropicError'), schemaRef('OpenAiError')] },
 };
 

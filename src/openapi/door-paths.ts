@@ -12,7 +12,10 @@ type PathItem = Paths[string];
 type Operation = NonNullable<PathItem['get']>;
 type Parameter = Extract<NonNullable<Operation['parameters']>[number], { name: string }>;
 
-const vendorsDocument = { schema: { type: 'object', additionalProperties: true } };
+const anyDocument = { type: 'object', additionalProperties: true };
+const vendorsDocument = { schema: anyDocument };
+/** A stream that is not asked for as events is one array, told element by element. */
+const vendorsDocuments = { schema: { type: 'array', items: anyDocument } };
 
 const query = (name: string, description: string, type = 'string'): Parameter => ({
   name,
@@ -29,6 +32,10 @@ const named = (description: string): Parameter => ({
   schema: { type: 'string' },
 });
 
+type Content = Readonly<
+  Record<string, { readonly schema?: typeof anyDocument | typeof vendorsDocuments.schema }>
+>;
+
 interface Told {
   readonly id: string;
   readonly summary: string;
@@ -37,10 +44,7 @@ interface Told {
 }
 
 /** A call that goes upstream. */
-function call(told: Told, media: readonly string[]): PathItem {
-  const content = Object.fromEntries(
-    media.map((type) => [type, type === 'application/json' ? vendorsDocument : {}]),
-  );
+function call(told: Told, content: Content): PathItem {
   return {
     post: {
       ...operation(told),
@@ -84,8 +88,9 @@ function operation({ id, summary, speaker, parameters = [] }: Told): Omit<Operat
   };
 }
 
-const JSON_ONLY = ['application/json'];
-const JSON_OR_SSE = ['application/json', 'text/event-stream'];
+const JSON_ONLY = { 'application/json': vendorsDocument };
+const JSON_OR_SSE = { 'application/json': vendorsDocument, 'text/event-stream': {} };
+const ARRAY_OR_SSE = { 'application/json': vendorsDocuments, 'text/event-stream': {} };
 const ID = named('As the model list tells it');
 const LIST = 'Models this key may call';
 
@@ -125,15 +130,15 @@ function claudePaths(prefix: string, suffix: string): Paths {
 function geminiModelPaths(collection: string, suffix: string): Paths {
   const speaker = 'gemini';
   const model = `${collection}/{model}`;
-  const door = (verb: string, media: readonly string[], ...more: readonly Parameter[]): Paths => ({
+  const door = (verb: string, content: Content, ...more: readonly Parameter[]): Paths => ({
     [`${model}:${verb}`]: call(
       { id: `${verb}${suffix}`, summary: `Gemini ${verb}`, speaker, parameters: [ID, ...more] },
-      media,
+      content,
     ),
   });
   return {
     ...door('generateContent', JSON_ONLY),
-    ...door('streamGenerateContent', JSON_OR_SSE, query('alt', '`sse` for events; else one JSON array')),
+    ...door('streamGenerateContent', ARRAY_OR_SSE, query('alt', '`sse` for events; else one JSON array')),
     ...door('countTokens', JSON_ONLY),
     ...door('embedContent', JSON_ONLY),
     ...door('batchEmbedContents', JSON_ONLY),
