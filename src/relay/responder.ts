@@ -12,6 +12,9 @@ import type { RelayEvent, RelayHead } from './relay-event.ts';
 /** Unnamed event: a comment and a blank line; every SSE parser drops it. */
 const KEEP_ALIVE = ': keep-alive\n\n';
 
+/** How long a refused client that closes after its request is listened to, so that it can read why. */
+const LINGER_MS = 2_000;
+
 /** The headers that stand on every answer of a relay route. */
 export function relayHeaders(
   about: Pick<Exchange, 'requestId' | 'clientRequestId' | 'attempts' | 'edits'>,
@@ -82,7 +85,27 @@ export function refuse(
     ...retry,
     ...(error.code === 'body-slow' ? { connection: 'close' } : {}),
   });
-  response.end(body);
+  if (error.code === 'body-slow') response.end(body);
+  else endAfterUpload(response, body);
+}
+
+/**
+ * To close at once on a client that is still sending would reset the connection under the answer. With keep-alive Node
+ * reads and drops the rest by itself.
+ */
+function endAfterUpload(response: ServerResponse, body: Buffer): void {
+  const { req: request } = response;
+  if (request.complete || response.shouldKeepAlive) {
+    response.end(body);
+    return;
+  }
+  response.write(body);
+  const end = (): void => {
+    clearTimeout(clock);
+    response.end();
+  };
+  const clock = setTimeout(end, LINGER_MS);
+  request.once('end', end).once('close', end).resume();
 }
 
 export function dialectError(error: RelayError, requestId: string): DialectError {
@@ -105,7 +128,8 @@ class Answer {
   ) {}
 
   subscribe(events: Observable<RelayEvent>): void {
-    const { response, flow } = this.exchange;
+    const { request, response, flow } = this.exchange;
+    const { socket } = request;
     const subscription = events.subscribe({
       next: (event) => this.guarded(event),
       error: (error: unknown) => this.fail(error),
@@ -115,18 +139,22 @@ class Answer {
       this.stall = undefined;
       flow.resume();
     });
-    response.on('close', () => {
+    let closed = false;
+    const over = (): void => {
+      if (closed) return;
+      closed = true;
+      socket.off('close', over);
       clearTimeout(this.stall);
       clearTimeout(this.keepAlive);
       if (!this.ended) subscription.unsubscribe();
       const status = response.headersSent ? response.statusCode : null;
       this.journal.callEnded(this.exchange, this.outcome, status, this.firstByteAt);
       this.done();
-    });
-    if (response.destroyed) {
-      subscription.unsubscribe();
-      this.done();
-    }
+    };
+    response.on('close', over);
+    // The answer to a pipelined request has no socket before its turn, and does not hear that the client left.
+    if (response.socket === null) socket.setMaxListeners(0).on('close', over);
+    if (response.destroyed || socket.destroyed) over();
   }
 
   /** RxJS turns what an observer throws into an uncaught exception of the process; here it ends one answer. */

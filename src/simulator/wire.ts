@@ -137,10 +137,12 @@ export class Wire {
   /** Resolves when the kernel has taken the piece. @throws Ended when the client has gone */
   private accepted(piece: Buffer): Promise<void> {
     if (this.closed) throw new Ended();
+    const { socket } = this.response;
     return new Promise((resolve, reject) => {
       this.wake = () => reject(new Ended());
       this.response.write(piece, (error) => {
-        if (error) return reject(new Ended());
+        // Node calls back without an error when the connection broke before the bytes were taken.
+        if (error || socket?.destroyed === true) return reject(new Ended());
         this.journal.sent(this.record, piece);
         resolve();
       });
