@@ -13,7 +13,7 @@ import { runMigrations } from './database/migrate.ts';
 import { Readiness } from './health/readiness.ts';
 import { serveDocs } from './openapi/docs.ts';
 import { OpenRuns } from './relay/open-runs.ts';
-import { readableTarget } from './request-target.ts';
+import { withSoundHead } from './request-head.ts';
 import { Shutdown } from './shutdown.ts';
 import { createLogger, LOGGER } from './telemetry/logger.ts';
 import { NestLogger } from './telemetry/nest-logger.ts';
@@ -65,7 +65,7 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     acceptMs: env.drainAcceptSeconds * 1000,
     drainMs: env.drainSeconds * 1000,
   });
-  http.use(readableTarget, shutdown.middleware);
+  http.use(shutdown.middleware);
   http.use(['/admin', '/docs', '/openapi.json', '/health'], helmet({ contentSecurityPolicy: false }));
   http.use('/admin', json({ limit: ADMIN_BODY_LIMIT, type: () => true }));
   serveDocs(app);
@@ -80,8 +80,9 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
       noDelay: true,
       keepAlive: true,
     },
-    http,
+    withSoundHead(http),
   );
+  server.maxHeadersCount = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(env.port, env.host, resolve);
   });

@@ -1,10 +1,10 @@
-import { readable } from './request-target.ts';
+import { readableTarget } from './request-head.ts';
 
 describe('a request target', () => {
   it.each(['/', '/v1/messages?beta=true', '/v1beta/models/m%3AcountTokens', '*', '//v1//', '/a?b=%zz'])(
     'stays as it is: %s',
     (target) => {
-      expect(readable(target)).toBe(target);
+      expect(readableTarget(target)).toBe(target);
     },
   );
 
@@ -15,7 +15,7 @@ describe('a request target', () => {
     ['http://relay?key=x', '/?key=x'],
     ['http:///v1/models', '/v1/models'],
   ])('is its path in absolute form: %s', (target, path) => {
-    expect(readable(target)).toBe(path);
+    expect(readableTarget(target)).toBe(path);
   });
 
   it.each([
@@ -24,6 +24,6 @@ describe('a request target', () => {
     ['http://relay/v1/%zz', '/v1'],
     ['/%c0%ae/admin', '/'],
   ])('is its first segment where it cannot be decoded: %s', (target, first) => {
-    expect(readable(target)).toBe(first);
+    expect(readableTarget(target)).toBe(first);
   });
 });
