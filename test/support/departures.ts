@@ -11,7 +11,7 @@ export interface Departure {
   readonly way: Way;
   readonly asking: Asking;
   readonly marker: string;
-  /** Bytes of the answer, head included, after which it leaves; 0: so long after the upstream was asked. */
+  /** Bytes of the answer, head included, after which it leaves; 0: `afterMs` after the upstream was asked. */
   readonly afterBytes: number;
   readonly afterMs: number;
   readonly leaving: Leaving;
@@ -38,22 +38,25 @@ export function seedOfRun(): number {
   return Number(process.env['RELAY_TEST_SEED'] ?? Date.now() % 1_000_000_007);
 }
 
-/** Longer than any answer asked for here, so that some clients stay to the end. */
-const LONGEST_BYTES = 7_000;
+/** A little less than the shortest streamed answer asked for here. */
+const STREAM_BYTES = 4_800;
+/** As many of all clients stay to the end. */
+const STAYING = 0.08;
 
 export function departures(count: number, random: () => number, key: string): Departure[] {
   return Array.from({ length: count }, () => {
     const way = WAYS[Math.floor(random() * WAYS.length)] as Way;
     const whole = way === 'Claude JSON' || way === 'Gemini JSON';
-    const early = whole || random() < 0.15;
-    const pace = whole ? `latency=${Math.floor(random() * 40)}` : 'every=1';
+    const staying = random() < STAYING;
+    const early = !staying && (whole || random() < 0.15);
+    const pace = whole ? `latency=${50 + Math.floor(random() * 20)}` : 'every=1';
     const marker = randomUUID();
     return {
       way,
       asking: asking(way, key, `Leave when you like. [[sim: deltas=30 ${pace} marker=${marker}]]`),
       marker,
-      afterBytes: early ? 0 : Math.ceil(random() * LONGEST_BYTES),
-      afterMs: early ? Math.floor(random() * 60) : 0,
+      afterBytes: staying ? Infinity : early ? 0 : Math.ceil(random() * STREAM_BYTES),
+      afterMs: Math.floor(random() * 50),
       leaving: random() < 0.5 ? 'FIN' : 'RST',
     };
   });
