@@ -22,18 +22,18 @@ export class ClaudeService {
   /** @throws CallError or RelayError before anything is taken */
   async messages(exchange: Exchange, operation: 'generate' | 'count'): Promise<Observable<RelayEvent>> {
     const { request } = exchange;
-    const body = await this.bodies.read(request);
+    const { bytes, release } = await this.bodies.read(request);
     try {
       const call = await readAnthropicCall({
         operation,
         headers: request.headers,
         rawHeaders: request.rawHeaders,
         query: queryOf(request),
-        body: body.bytes,
+        body: bytes,
       });
-      return this.pipeline.open(exchange, call, () => body.release());
+      return this.pipeline.open(exchange, call, release);
     } catch (error) {
-      body.release();
+      release();
       throw error;
     }
   }

@@ -26,7 +26,7 @@ export class GeminiService {
     path: GeminiPath & { readonly verb: string },
   ): Promise<Observable<RelayEvent>> {
     const { request } = exchange;
-    const body = await this.bodies.read(request);
+    const { bytes, release } = await this.bodies.read(request);
     try {
       const call = await readGeminiCall({
         version: path.version,
@@ -34,11 +34,11 @@ export class GeminiService {
         verb: path.verb,
         headers: request.headers,
         query: queryOf(request),
-        body: body.bytes,
+        body: bytes,
       });
-      return this.pipeline.open(exchange, call, () => body.release());
+      return this.pipeline.open(exchange, call, release);
     } catch (error) {
-      body.release();
+      release();
       throw error;
     }
   }

@@ -10,7 +10,8 @@ const PROGRESS_BYTES = 4096;
 /** A request body in memory and its share of the byte budget, given back once. */
 export interface HeldBody {
   readonly bytes: Buffer;
-  release(): void;
+  /** Refers to the share only: who keeps it to call it later does not keep the bytes. */
+  readonly release: () => void;
 }
 
 /**
@@ -46,6 +47,9 @@ export class RequestBodies {
   }
 
   private collect(request: IncomingMessage, share: Share): Promise<Buffer> {
+    const early = (): RelayError => new RelayError('call-invalid', 'The request body ended early');
+    // A client that left while its key was looked up: nothing more is told about this request.
+    if (request.destroyed) return Promise.reject(early());
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -53,7 +57,8 @@ export class RequestBodies {
 
       const stop = (): void => {
         clearInterval(clock);
-        request.off('data', onData).off('end', onEnd).off('close', onClose);
+        // None of these stays: they hold the bytes, and the request lives as long as its answer.
+        request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
       };
       const refuse = (error: unknown): void => {
         stop();
@@ -75,7 +80,7 @@ export class RequestBodies {
         stop();
         resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
       };
-      const onClose = (): void => refuse(new RelayError('call-invalid', 'The request body ended early'));
+      const onClose = (): void => refuse(early());
       const clock = setInterval(() => {
         if (size - sizeAtWindow < PROGRESS_BYTES) {
           refuse(new RelayError('body-slow', 'The request body came too slowly'));
@@ -83,6 +88,7 @@ export class RequestBodies {
         sizeAtWindow = size;
       }, this.env.clocks.bodyIdleMs);
 
+      request.on('error', ignore);
       request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
     });
   }
@@ -97,6 +103,9 @@ export class RequestBodies {
     return new RelayError('body-too-large', `The request body is larger than ${this.env.maxBodyBytes} bytes`);
   }
 }
+
+/** A request that breaks off after its body was read is noticed by its answer. */
+function ignore(): void {}
 
 /** What one body has reserved of the budget; grows with the bytes seen, never shrinks until released. */
 class Share {
