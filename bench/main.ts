@@ -34,25 +34,39 @@ if (phases.length === 0)
       .join(', ')}`,
   );
 
-/** Ended in the reverse order, whatever happens. */
-const started: Child[] = [];
-process.once('SIGINT', () => void endAll().finally(() => process.exit(130)));
-process.once('SIGTERM', () => void endAll().finally(() => process.exit(143)));
+/** Ended once, in the reverse order, whatever happens; what is still starting is waited for. */
+const started: Promise<Child>[] = [];
+let ending: Promise<void> | undefined;
 
-async function endAll(): Promise<void> {
-  for (const child of started.splice(0).reverse()) await child.stop();
+function endAll(): Promise<void> {
+  return (ending ??= (async () => {
+    for (const starting of started.reverse()) {
+      const child = await starting.catch(() => undefined);
+      await child?.stop();
+    }
+  })());
 }
 
-async function begin<Server extends Child>(starting: Promise<Server>): Promise<Server> {
-  const child = await starting;
-  started.push(child);
-  return child;
+function begin<Server extends Child>(start: () => Promise<Server>): Promise<Server> {
+  if (ending !== undefined) throw new Error('the bench is leaving');
+  const starting = start();
+  started.push(starting);
+  return starting;
+}
+
+/** Processes that are ended break what is being measured on them; that is no failure when somebody asked to leave. */
+let askedToLeave = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    askedToLeave = true;
+    void endAll();
+  });
 }
 
 async function run(profileFolder: string | undefined): Promise<string> {
-  const upstream = await begin(startServer('upstream'));
-  const bare = await begin(startServer('bare-proxy', String(upstream.port)));
-  const relay = await begin(startRelay(upstream.port, profileFolder));
+  const upstream = await begin(() => startServer('upstream'));
+  const bare = await begin(() => startServer('bare-proxy', String(upstream.port)));
+  const relay = await begin(() => startRelay(upstream.port, profileFolder));
   const basis: Target = { name: 'bare Node proxy', ...bare };
   const targets: Target[] = [{ name: 'no proxy', ...upstream }, basis, { name: 'llm-relay', ...relay }];
 
@@ -105,6 +119,9 @@ ${tables}
 `,
     );
   }
+} catch (error) {
+  if (!askedToLeave) throw error;
+  process.exitCode = 130;
 } finally {
   await endAll();
 }
