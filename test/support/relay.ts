@@ -4,8 +4,10 @@ import { type Relay, startRelay } from '../../src/main.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
 import { createDatabase } from './database.ts';
 import { eventually } from './eventually.ts';
+import { checkAnswer } from './openapi.ts';
 import { query } from './query.ts';
 import { expectQuiet } from './quiet.ts';
+import { WatchedAnswers } from './watched-answers.ts';
 
 export const ADMIN_TOKEN = `ra_${randomBytes(32).toString('base64url')}`;
 const ENCRYPTION_KEY = `k1:${randomBytes(32).toString('base64')}`;
@@ -34,7 +36,7 @@ export interface AdminAnswer {
   readonly body: any;
 }
 
-/** Calls the administrators' API of a relay. */
+/** Calls the administrators' API of a relay. @throws Error when the answer is not as documented */
 export async function admin(
   url: string,
   method: string,
@@ -51,6 +53,8 @@ export async function admin(
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
+  const headers = Object.fromEntries(response.headers);
+  checkAnswer({ method, path: `/admin/v1${path}`, status: response.status, headers, body: text });
   const isJson = /json/.test(response.headers.get('content-type') ?? '');
   const parsed: unknown = isJson && text !== '' ? JSON.parse(text) : text;
   return { status: response.status, headers: response.headers, body: parsed };
@@ -69,6 +73,7 @@ export interface CreatedKey extends CreatedAccount {
 /** One relay (or several replicas on one database) beside one simulator, with an account of each kind and a key. */
 export class Rehearsal {
   private readonly relays: Relay[] = [];
+  private readonly answers: WatchedAnswers[] = [];
 
   private constructor(
     readonly simulator: Simulator,
@@ -98,6 +103,7 @@ export class Rehearsal {
   async addReplica(variables: Variables = {}): Promise<Relay> {
     const relay = await startRelay(testEnv(this.databaseUrl, { ...this.variables, ...variables }));
     this.relays.push(relay);
+    this.answers.push(new WatchedAnswers(relay.url));
     return relay;
   }
 
@@ -171,10 +177,11 @@ export class Rehearsal {
   }
 
   /**
-   * No place taken, no open row, no deadlock: true of every test soon after its calls are over. A call settles once
-   * its last byte is on the way, so a client may see the end first.
+   * No place taken, no open row, no deadlock, and every answer as documented: true of every test soon after its calls
+   * are over. A call settles once its last byte is on the way, so a client may see the end first.
    */
   async quiet(): Promise<void> {
+    for (const answers of this.answers) answers.check();
     await eventually(() => expectQuiet(this.databaseUrl), 5_000);
   }
 
@@ -182,5 +189,9 @@ export class Rehearsal {
     await Promise.all(this.relays.map((relay) => relay.close()));
     await this.simulator.close();
     await this.dropDatabase();
+    for (const answers of this.answers) {
+      answers.stop();
+      answers.check();
+    }
   }
 }
