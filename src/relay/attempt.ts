@@ -78,8 +78,9 @@ export class Attempt {
       cut.release();
       body?.destroy();
       const settlement = record.settlement(this.prices);
+      // Nobody waits for it: a refusal must not wait for the ledger, nor a request body for a database that is away.
+      void this.scheduler.settle(settlement);
       this.journal.attemptEnded(settlement);
-      await this.scheduler.settle(settlement);
     }
   }
 

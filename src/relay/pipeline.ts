@@ -2,12 +2,14 @@ import { Injectable } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { AccountDirectory } from '../accounts/account-directory.ts';
 import { ConfigWatch } from '../database/config-watch.ts';
+import { DatabaseUnavailable } from '../database/database-unavailable.ts';
 import type { Call } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import { KeyDirectory } from '../keys/key-directory.ts';
 import { AdmissionUnavailable, type Candidate, type Lease } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
@@ -73,9 +75,10 @@ export class Pipeline {
   private async admit(exchange: Exchange, call: Call): Promise<Try> {
     let key = exchange.caller.key;
     for (let asked = 0; asked < MAX_STALE; asked += 1) {
+      const accounts = this.accounts.all();
       const candidates = this.candidates(call, key);
       const decision = await this.ask(exchange, call, key, candidates);
-      if (decision.admitted) return this.tryOf(call, decision.lease);
+      if (decision.admitted) return this.tryOf(call, decision.lease, accounts);
       if (decision.refusal !== 'stale') throw refusedAdmission(decision);
       key = await this.reread(exchange, key);
     }
@@ -102,14 +105,16 @@ export class Pipeline {
       });
     } catch (error) {
       if (!(error instanceof AdmissionUnavailable)) throw error;
-      throw new RelayError('admission-unavailable', 'The relay cannot admit requests just now; try again', 2);
+      throw unavailable();
     }
   }
 
   /** The key as it is now, after all settings were read again. */
   private async reread(exchange: Exchange, key: ApiKey): Promise<ApiKey> {
     await this.watch.refresh();
-    const fresh = await this.keys.reread(key);
+    const fresh = await this.keys.reread(key).catch((error: unknown) => {
+      throw error instanceof DatabaseUnavailable ? unavailable() : error;
+    });
     if (fresh === undefined) throw new RelayError('key-missing', 'The API key is missing or not valid');
     if (!fresh.scopes.includes(exchange.door)) {
       throw new RelayError('door-closed', `This key may not use the ${exchange.door} API`);
@@ -117,14 +122,21 @@ export class Pipeline {
     return fresh;
   }
 
-  private tryOf(call: Call, lease: Lease): Try {
-    const account = this.accounts.get(lease.accountId);
+  /**
+   * @param accounts what the candidates were chosen from: an edit may have come in since, and what was admitted is what
+   * is sent
+   */
+  private tryOf(call: Call, lease: Lease, accounts: readonly Account[]): Try {
+    const account = accounts.find(({ id }) => id === lease.accountId);
     const upstream = account === undefined ? undefined : this.registry.get(account.kind);
     const model = account && upstream && upstreamModel(account, upstream, call.model);
     if (account === undefined || upstream === undefined || model === undefined) {
-      // Admission compared versions, so the account cannot have vanished between the choice and here.
       throw new Error(`Account ${lease.accountId} was chosen but is not known`);
     }
     return { call, lease, account, upstream, model };
   }
+}
+
+function unavailable(): RelayError {
+  return new RelayError('admission-unavailable', 'The relay cannot admit requests just now; try again', 2);
 }
