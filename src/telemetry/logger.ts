@@ -1,12 +1,12 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
-import { BOUND_SECRETS, censor, REDACTED, scrubLine } from './redaction.ts';
+import { censor, scrubLine } from './redaction.ts';
 
 /** Injection token of pino's {@link Logger}: `@Inject(LOGGER) private readonly log: Logger`. */
 export const LOGGER = Symbol('Logger');
 
 /** One JSON line for each event, time in ISO 8601, level by name; what may stand in it is told in `redaction.ts`. */
 export function createLogger(level: string, destination: DestinationStream = pino.destination(1)): Logger {
-  return pino(
+  const logger = pino(
     {
       level,
       base: null,
@@ -17,8 +17,12 @@ export function createLogger(level: string, destination: DestinationStream = pin
       },
       // Errors were described by `censor`; pino's own serializer would add all their fields.
       serializers: { err: (error: unknown) => error },
-      redact: { paths: [...BOUND_SECRETS], censor: REDACTED },
     },
     { write: (line: string) => destination.write(scrubLine(line)) },
-  );
+  ); // Fields bound to a child logger pass no formatter of their own.
+  const { child } = logger;
+  logger.child = function (this: Logger, bindings, options) {
+    return child.call(this, censor(bindings), options);
+  } as typeof logger.child;
+  return logger;
 }

@@ -30,21 +30,6 @@ const SECRET_NAMES = new Set([
   'xgoogapikey',
 ]);
 
-/** The usual spellings, for fields bound to a child logger: pino gives those to no formatter. */
-export const BOUND_SECRETS: readonly string[] = [
-  'accessToken',
-  'apiKey',
-  'authorization',
-  'cookie',
-  'credentials',
-  'password',
-  'refreshToken',
-  'secret',
-  'token',
-  'body',
-  'query',
-].flatMap((name) => [name, `*.${name}`]);
-
 /** What people say to models, and what may carry it. */
 const CONTENT_NAMES = new Set(['body', 'contents', 'messages', 'prompt', 'rawbody', 'systeminstruction']);
 
@@ -121,12 +106,18 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/(:\/\/)[^\s/:@"]*:[^\s/@"]+@/g, `$1${REDACTED}@`],
 ];
 
+/** One cheap look: most lines have none of the shapes, and are not searched for each. */
+const SUSPICIOUS =
+  /r[ka]_|sk-|AIza|ya29\.|gh[pousr]_|ABSK|AKIA|ASIA|bearer|basic|[?&](?:api|access|refresh|client|token|key)|:\/\/[^"]*@/i;
+
 /** C0 controls and quotes are escaped by JSON itself; these are not, and some terminals and readers obey them. */
 const UNESCAPED_CONTROLS = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** A finished JSON line, still valid JSON: those characters can stand nowhere but inside strings. */
 export function scrubLine(line: string): string {
   let out = line;
-  for (const [shape, replacement] of SHAPES) out = out.replace(shape, replacement);
+  if (SUSPICIOUS.test(line)) {
+    for (const [shape, replacement] of SHAPES) out = out.replace(shape, replacement);
+  }
   return out.replace(UNESCAPED_CONTROLS, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
