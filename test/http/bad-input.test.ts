@@ -1,6 +1,6 @@
 import { askRaw, type HeaderLines, type RawAnswer } from '../support/raw-http.ts';
 import { Rehearsal } from '../support/relay.ts';
-import { type Traces, traces } from '../support/untouched.ts';
+import { bothersNobody, traces } from '../support/untouched.ts';
 import { sha256 } from '../support/wire-client.ts';
 
 /** What clients send that is no call: told at the door, in its own dialect, and nobody else is bothered. */
@@ -52,10 +52,8 @@ beforeAll(async () => {
   await rehearsal.geminiAccount({ models: { allow: ['*'] } });
   key = (await rehearsal.key()).key;
 });
-afterAll(async () => {
-  await rehearsal.quiet();
-  await rehearsal.close();
-});
+afterAll(() => rehearsal.quiet());
+afterAll(() => rehearsal.close());
 
 const post = (
   target: string,
@@ -89,20 +87,6 @@ async function expectInvalid(route: Route, answer: Promise<RawAnswer>, field: st
   expectRefusal(route.door, await answer, 400, INVALID[route.door], start);
 }
 
-/** For every test of a `describe`: no upstream was asked; and over them all no place was taken, nothing booked. */
-function bothersNobody(): void {
-  let before: Traces;
-  beforeAll(async () => {
-    before = await traces(rehearsal);
-  });
-  afterEach(() => {
-    expect(rehearsal.simulator.requests).toHaveLength(before.upstream);
-  });
-  afterAll(async () => {
-    expect(await traces(rehearsal)).toEqual(before);
-  });
-}
-
 const latin = (text: string): Buffer => Buffer.from(text, 'latin1');
 const deep = (levels: number, open: string, close: string): string =>
   open.repeat(levels) + '1' + close.repeat(levels);
@@ -110,7 +94,7 @@ const manyKeys = (count: number): string =>
   Array.from({ length: count }, (_, i) => `"k${i.toString(36)}":0`).join(',');
 
 describe('a body that is no JSON object (B1, B3)', () => {
-  bothersNobody();
+  bothersNobody(() => rehearsal);
 
   const cut = (route: Route): string => route.body.slice(0, -1);
   const inside = (route: Route, member: string): string => `${cut(route)},${member}}`;
@@ -166,7 +150,7 @@ describe('a body that is no JSON object (B1, B3)', () => {
 });
 
 describe('a name given twice (B4)', () => {
-  bothersNobody();
+  bothersNobody(() => rehearsal);
 
   const twice = (name: string, other: string, members: string): string => `{${members},"${name}":${other}}`;
   const claudeMembers = claudeBody.slice(1, -1);
@@ -217,7 +201,7 @@ describe('a name given twice (B4)', () => {
 });
 
 describe('the name of a model that leads elsewhere (B5)', () => {
-  bothersNobody();
+  bothersNobody(() => rehearsal);
 
   const NAMES: readonly string[] = [
     '../x',
@@ -321,7 +305,7 @@ describe('the name of a model that leads elsewhere (B5)', () => {
 });
 
 describe('a number that is none of the field’s (B6)', () => {
-  bothersNobody();
+  bothersNobody(() => rehearsal);
 
   const NUMBERS = ['-1', '1e309', '-1e309', '9223372036854775808', '1e30', '1.5', '"12"', 'true', '[]', '{}'];
 
@@ -347,7 +331,7 @@ describe('a number that is none of the field’s (B6)', () => {
 });
 
 describe('a field that is missing or of another type', () => {
-  bothersNobody();
+  bothersNobody(() => rehearsal);
 
   it.each<[Route, string, object]>([
     [MESSAGES, 'model', { max_tokens: 16, messages }],
@@ -397,7 +381,7 @@ describe('a field that is missing or of another type', () => {
 });
 
 describe('a body that came encoded (B8)', () => {
-  bothersNobody();
+  bothersNobody(() => rehearsal);
 
   it.each(['gzip', 'br', 'zstd', 'deflate', 'x', 'identity, gzip', Array(10).fill('gzip').join(', ')])(
     'is refused, unopened, on every route: %s',

@@ -18,3 +18,20 @@ export async function traces(rehearsal: Rehearsal): Promise<Traces> {
   if (row === undefined) throw new Error('The database did not answer');
   return { upstream: rehearsal.simulator.requests.length, ...row };
 }
+
+/**
+ * For a whole `describe`: after each of its tests no upstream has been asked, and after all of them no place was taken
+ * and nothing booked.
+ */
+export function bothersNobody(rehearsal: () => Rehearsal): void {
+  let before: Traces;
+  beforeAll(async () => {
+    before = await traces(rehearsal());
+  });
+  afterEach(() => {
+    expect(rehearsal().simulator.requests).toHaveLength(before.upstream);
+  });
+  afterAll(async () => {
+    expect(await traces(rehearsal())).toEqual(before);
+  });
+}
