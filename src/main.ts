@@ -70,6 +70,8 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
   http.use('/admin', json({ limit: ADMIN_BODY_LIMIT, type: () => true }));
   serveDocs(app);
   await app.init();
+  // Before anybody can ask: a relay that listens has its administrator.
+  const firstAdminToken = await app.get(FirstAdmin).ensure();
 
   const server = createServer(
     {
@@ -86,7 +88,6 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(env.port, env.host, resolve);
   });
-  const firstAdminToken = await app.get(FirstAdmin).ensure();
   const url = urlOf(env, server);
   app.get<Logger>(LOGGER).info({ url }, 'listening');
 

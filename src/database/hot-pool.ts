@@ -50,6 +50,8 @@ const FORGETFUL = new Set(['0A000', '26000']);
 export class HotPool implements Queryable {
   private readonly pool: pg.Pool;
   private readonly breaker = new Breaker();
+  /** Connections that end while the pool closes are no news. */
+  private closing = false;
   private readonly sums = { waits: 0, poolTimeouts: 0, queryTimeouts: 0, failures: 0 };
 
   constructor(options: HotPoolOptions) {
@@ -74,7 +76,9 @@ export class HotPool implements Queryable {
       keepAliveInitialDelayMillis: 10_000,
     });
     // Without listeners a lost connection would end the process; the pool itself drops the client.
-    this.pool.on('error', (error) => options.onError?.(error));
+    this.pool.on('error', (error) => {
+      if (!this.closing) options.onError?.(error);
+    });
     this.pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
@@ -102,6 +106,7 @@ export class HotPool implements Queryable {
 
   /** Waits for running statements, but not for ever. */
   async close(): Promise<void> {
+    this.closing = true;
     await Promise.race([this.pool.end(), sleep(CLOSE_WITHIN_MS, undefined, { ref: false })]);
   }
 

@@ -19,6 +19,7 @@ export function relayObservable(
     if (taken) throw new Error('A relay run serves one subscriber');
     taken = true;
 
+    let ended = false;
     const drive = async (): Promise<void> => {
       try {
         for await (const event of run()) {
@@ -26,12 +27,16 @@ export function relayObservable(
           const gate = flow.ready();
           if (gate !== undefined) await gate;
         }
+        ended = true;
         subscriber.complete();
       } catch (error) {
+        ended = true;
         subscriber.error(error);
       }
     };
     track(drive());
-    return () => flow.leave('client-left');
+    return () => {
+      if (!ended) flow.leave('client-left');
+    };
   });
 }

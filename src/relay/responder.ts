@@ -173,7 +173,8 @@ class Answer {
       case 'head':
         this.head = event;
         response.writeHead(event.status, this.headersOf(event));
-        response.flushHeaders();
+        // A JSON answer's head goes out with its first bytes; a stream's must not wait for them.
+        if (event.framing !== 'json') response.flushHeaders();
         if (event.framing === 'sse') this.armKeepAlive();
         return;
       case 'data':

@@ -20,6 +20,7 @@ export function createLogger(level: string, destination: DestinationStream = pin
     },
     { write: (line: string) => destination.write(scrubLine(line)) },
   ); // Fields bound to a child logger pass no formatter of their own.
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its logger below
   const { child } = logger;
   logger.child = function (this: Logger, bindings, options) {
     return child.call(this, censor(bindings), options);
