@@ -127,8 +127,8 @@ function find(method: string, path: string): { operation: Operation; pointer: st
 function unknownRoute(path: string, status: number, body: string | undefined): string | undefined {
   // Scripts and styles of the page.
   if (path.startsWith('/docs/')) return undefined;
-  // The door or the guard may say no before anybody asks what there is behind it.
-  if (![401, 403, 404].includes(status)) return 'the route is not documented';
+  // The door or its guard may say no before anybody asks what there is behind it.
+  if (![400, 401, 403, 404].includes(status)) return 'the route is not documented';
   if (status === 401 && !/^\s*\{/.test(body ?? '')) return undefined;
   if (body === undefined || body === '') return undefined;
   const parsed = parse(body);
