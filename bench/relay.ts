@@ -33,7 +33,7 @@ export async function startRelay(upstreamPort: number, profileFolder?: string): 
       : ['--cpu-prof', '--cpu-prof-dir', profileFolder, '--cpu-prof-name', 'relay.cpuprofile'];
   const logPath = join(folder, 'log');
   const log = await open(logPath, 'w');
-  const child = spawn(process.execPath, [...profiling, START], {
+  const child = spawn(process.execPath, [...profiling, '--max-semi-space-size=32', START], {
     stdio: ['ignore', log.fd, 'inherit'],
     env: {
       PATH: process.env['PATH'],
