@@ -75,8 +75,10 @@ export class Pipeline {
   private async admit(exchange: Exchange, call: Call): Promise<Try> {
     let key = exchange.caller.key;
     for (let asked = 0; asked < MAX_STALE; asked += 1) {
-      const candidates = await this.candidates(call, key);
+      // Perhaps an account was made on another replica, and its hint is still on the way.
+      if (this.memo.of(call, key).length === 0) await this.watch.refresh();
       const accounts = this.accounts.all();
+      const candidates = this.candidates(call, key);
       const decision = await this.ask(exchange, call, key, candidates);
       if (decision.admitted) return this.tryOf(call, decision.lease, accounts);
       if (decision.refusal !== 'stale') throw refusedAdmission(decision);
@@ -85,11 +87,7 @@ export class Pipeline {
     throw new RelayError('admission-unavailable', 'The settings are changing; try again', 1);
   }
 
-  private async candidates(call: Call, key: ApiKey): Promise<readonly Candidate[]> {
-    if (this.memo.of(call, key).length === 0) {
-      // Perhaps an account was made on another replica, and its hint is still on the way.
-      await this.watch.refresh();
-    }
+  private candidates(call: Call, key: ApiKey): readonly Candidate[] {
     const candidates = this.memo.of(call, key);
     if (candidates.length > 0) return candidates;
     throw new RelayError('model-unknown', `model: ${call.model} is not known, or this key may not use it`);
