@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnModuleInit, RequestMethod } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { ENFORCED_POLICY, ROUTE_POLICY, type RoutePolicy } from './route-policy.ts';
 
@@ -6,6 +6,10 @@ export interface DeclaredRoute {
   readonly controller: string;
   readonly handler: string;
   readonly policy: RoutePolicy;
+  /** `GET`, `POST` …; `ALL` = every method. */
+  readonly method: string;
+  /** As the router has them, each with its leading slash: `/admin/v1/keys/:id`. */
+  readonly paths: readonly string[];
 }
 
 type Target = object;
@@ -35,7 +39,15 @@ export class AccessCheck implements OnModuleInit {
         const policy = policyOf(handler) ?? policyOf(metatype);
         const problem = problemOf(policy, [...guardsOf(handler), ...guardsOf(metatype)]);
         if (problem !== undefined) problems.push(`${metatype.name}.${name} ${problem}`);
-        else routes.push({ controller: metatype.name, handler: name, policy: policy as RoutePolicy });
+        else {
+          routes.push({
+            controller: metatype.name,
+            handler: name,
+            policy: policy as RoutePolicy,
+            method: RequestMethod[Reflect.getMetadata('method', handler) as RequestMethod],
+            paths: pathsOf(metatype).flatMap((base) => pathsOf(handler).map((path) => joined(base, path))),
+          });
+        }
       }
     }
     if (problems.length === 0) return routes;
@@ -50,6 +62,18 @@ function policyOf(target: Target): RoutePolicy | undefined {
 /** Nest keeps the classes given to `@UseGuards` under this name. */
 function guardsOf(target: Target): readonly Target[] {
   return (Reflect.getMetadata('__guards__', target) ?? []) as readonly Target[];
+}
+
+/** Of a controller, or of a handler below it. */
+function pathsOf(target: Target): readonly string[] {
+  return [Reflect.getMetadata('path', target) as string | string[]].flat();
+}
+
+function joined(base: string, path: string): string {
+  return `/${[base, path]
+    .flatMap((part) => part.split('/'))
+    .filter((part) => part !== '')
+    .join('/')}`;
 }
 
 function problemOf(policy: RoutePolicy | undefined, guards: readonly Target[]): string | undefined {
