@@ -24,6 +24,13 @@ const query = (name: string, description: string, type = 'string'): Parameter =>
   description,
   schema: { type },
 });
+const header = (name: string, required: boolean, description: string): Parameter => ({
+  name,
+  in: 'header',
+  required,
+  description,
+  schema: { type: 'string' },
+});
 const named = (description: string): Parameter => ({
   name: 'model',
   in: 'path',
@@ -95,11 +102,15 @@ const ID = named('As the model list tells it');
 const LIST = 'Models this key may call';
 
 const beta = query('beta', 'Sent by the beta namespaces of the SDKs; changes nothing', 'boolean');
+const version = header('anthropic-version', true, "Anthropic's, such as `2023-06-01`");
+const betas = header('anthropic-beta', false, 'Names of betas, separated by commas');
+const anthropicCall = [version, betas, beta];
 const anthropicPage = [
   query('limit', 'Models on a page: 1 to 1,000; 20 unless told', 'integer'),
   query('after_id', 'The page after this model'),
   query('before_id', 'The page before this model'),
 ];
+const shape = header('anthropic-version', false, "Given: the answer has Anthropic's shape");
 const geminiPage = [
   query('pageSize', 'Models on a page; 50 unless told, at most 1,000', 'integer'),
   query('pageToken', '`nextPageToken` of the page before'),
@@ -116,11 +127,11 @@ function claudePaths(prefix: string, suffix: string): Paths {
   });
   return {
     [`${prefix}/v1/messages`]: call(
-      { id: `createMessage${suffix}`, summary: 'Anthropic Messages', speaker, parameters: [beta] },
+      { id: `createMessage${suffix}`, summary: 'Anthropic Messages', speaker, parameters: anthropicCall },
       JSON_OR_SSE,
     ),
     [`${prefix}/v1/messages/count_tokens`]: call(
-      { id: `countMessageTokens${suffix}`, summary: 'Count tokens', speaker, parameters: [beta] },
+      { id: `countMessageTokens${suffix}`, summary: 'Count tokens', speaker, parameters: anthropicCall },
       JSON_ONLY,
     ),
     [`${prefix}/api/hello`]: { get: hello('get'), head: hello('head') },
@@ -166,13 +177,13 @@ export const doorPaths: Paths = {
     id: 'listModels',
     summary: `${LIST}; Anthropic-shaped with anthropic-version, else OpenAI-shaped and without pages`,
     speaker: 'root',
-    parameters: anthropicPage,
+    parameters: [shape, ...anthropicPage],
   }),
   '/v1/models/{model}': own({
     id: 'getModel',
     summary: 'One model, in the shape of the list',
     speaker: 'root',
-    parameters: [ID],
+    parameters: [shape, ID],
   }),
   '/claude/v1/models': own({
     id: 'listClaudeModels',

@@ -29,7 +29,7 @@ export class UsageQuery {
   @ApiPropertyOptional({ type: String, example: '2026-02-01T00:00:00Z' })
   to?: string;
 
-  /** Parts of the report, one row for each combination that occurs; none = one row of sums. Days and hours are UTC. */
+  /** What makes a row, by commas or repeated; none = one row of sums. Days and hours are UTC. */
   @Transform(commaList)
   @IsArray()
   @ArrayUnique()
@@ -51,7 +51,7 @@ export class OwnUsageQuery {
   @ApiPropertyOptional({ type: String, example: '2026-02-01T00:00:00Z' })
   to?: string;
 
-  /** Parts of the report; none = one row of sums. Days and hours are UTC. */
+  /** What makes a row, by commas or repeated; none = one row of sums. Days and hours are UTC. */
   @Transform(commaList)
   @IsArray()
   @ArrayUnique()
