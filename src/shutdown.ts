@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import type { Server } from 'node:http';
 import type { Readiness } from './health/readiness.ts';
+import { OpenAnswers } from './open-answers.ts';
 import type { OpenRuns } from './relay/open-runs.ts';
 
 /** How long cut runs get to write their error frame and settle. */
@@ -17,10 +18,11 @@ export interface DrainTimes {
  * Leaves without cutting what need not be cut.
  *
  * States: serving → draining (not ready; connections are still accepted, each told to close, while balancers notice)
- * → closed (no new connection; open answers run on) → cut (after the drain limit: error frame, partial usage) → done.
+ * → closed (no new connection; open requests and answers run on) → cut (after the drain limit: error frame, partial usage) → done.
  * `hurry` goes straight to cut.
  */
 export class Shutdown {
+  private readonly answers = new OpenAnswers();
   private draining = false;
   private hurried = false;
   private wake: (() => void) | undefined;
@@ -31,8 +33,12 @@ export class Shutdown {
     private readonly times: DrainTimes,
   ) {}
 
-  /** Tells kept-alive clients to come back on another connection, so that none sends into a closing socket. */
+  /**
+   * Stands before every route. Tells kept-alive clients to come back on another connection, so that none sends into a
+   * closing socket.
+   */
   readonly middleware: RequestHandler = (_request, response, next) => {
+    this.answers.add(response);
     if (this.draining) response.setHeader('connection', 'close');
     next();
   };
@@ -42,9 +48,9 @@ export class Shutdown {
     this.readiness.startDraining();
     await this.wait(this.times.acceptMs);
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    await Promise.race([this.runs.ended(this.times.drainMs), this.askedTwice()]);
+    await Promise.race([this.ended(this.times.drainMs), this.askedTwice()]);
     this.runs.leaveAll('draining');
-    await this.runs.ended(this.hurried ? HURRIED_MS : LAST_WORDS_MS);
+    await this.ended(this.hurried ? HURRIED_MS : LAST_WORDS_MS);
     server.closeAllConnections();
     await closed;
   }
@@ -52,6 +58,11 @@ export class Shutdown {
   hurry(): void {
     this.hurried = true;
     this.wake?.();
+  }
+
+  /** Runs alone are not enough: a body may still be on its way in, or the last bytes of an answer on their way out. */
+  private async ended(ms: number): Promise<void> {
+    await Promise.all([this.answers.ended(ms), this.runs.ended(ms)]);
   }
 
   private async wait(ms: number): Promise<void> {

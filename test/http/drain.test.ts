@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { eventually } from '../support/eventually.ts';
+import { answersIn, openSocket, readAll } from '../support/raw-http.ts';
 import { Rehearsal } from '../support/relay.ts';
 
 const MODEL = 'claude-opus-4-8';
@@ -95,5 +97,62 @@ describe('a relay behind a balancer', () => {
     } finally {
       await rehearsal.close();
     }
+  });
+});
+
+describe('a relay that is told to leave while a request is not a run yet, or no more', () => {
+  let rehearsal: Rehearsal;
+  let key: string;
+
+  beforeEach(async () => {
+    rehearsal = await Rehearsal.start({ RELAY_DRAIN_SECONDS: '10' });
+    await rehearsal.claudeAccount();
+    key = (await rehearsal.key()).key;
+  });
+  afterEach(() => rehearsal.close());
+
+  const call = (text: string): string =>
+    JSON.stringify({ model: MODEL, max_tokens: 100_000, messages: [{ role: 'user', content: text }] });
+  const head = (length: number): string =>
+    `POST /v1/messages HTTP/1.1\r\nhost: relay\r\nx-api-key: ${key}\r\nanthropic-version: 2023-06-01\r\n` +
+    `content-length: ${length}\r\n\r\n`;
+
+  it('reads a body to its end and answers it', async () => {
+    const socket = await openSocket(rehearsal.url);
+    const read = readAll(socket);
+    const body = call('Hello');
+    socket.write(head(body.length) + body.slice(0, 10));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const closing = rehearsal.replica(0).close();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    socket.write(body.slice(10));
+    expect(answersIn(await read)).toMatchObject([{ status: 200 }]);
+    await closing;
+    expect(await rehearsal.ledger(1)).toMatchObject([{ outcome: 'completed' }]);
+  });
+
+  it('answers a list of models', async () => {
+    rehearsal.simulator.plan({ path: '/v1/models', fault: { latency: 300 } });
+    const listed = fetch(`${rehearsal.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+    await eventually(() => expect(rehearsal.simulator.requests).not.toEqual([]));
+    await rehearsal.replica(0).close();
+    const { data } = (await (await listed).json()) as { data: object[] };
+    expect(data).not.toEqual([]);
+  });
+
+  it('hands a slow reader its last bytes, which are still here when its run is over', async () => {
+    const socket = await openSocket(rehearsal.url);
+    socket.pause();
+    const body = call('[[sim: large=6mb]]');
+    socket.write(head(body.length) + body);
+    await eventually(() => expect(rehearsal.simulator.requests).not.toEqual([]));
+    const closing = rehearsal.replica(0).close();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const read = readAll(socket);
+    socket.resume();
+    const [answer] = answersIn(await read);
+    await closing;
+    expect(JSON.parse(answer?.body ?? '')).toMatchObject({ type: 'message' });
+    expect(await rehearsal.ledger(1)).toMatchObject([{ outcome: 'completed' }]);
   });
 });
