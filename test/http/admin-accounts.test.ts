@@ -5,6 +5,7 @@ import pg from 'pg';
 import { AccountDirectory } from '../../src/accounts/account-directory.ts';
 import { type Relay, startRelay } from '../../src/main.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { checkAnswer } from '../support/openapi.ts';
 import { query } from '../support/query.ts';
 import { ADMIN_TOKEN, testEnv } from '../support/relay.ts';
 
@@ -44,6 +45,8 @@ async function call(method: string, path: string, body?: unknown, token = ADMIN_
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
+  const headers = Object.fromEntries(response.headers);
+  checkAnswer({ method, path: `/admin/v1${path}`, status: response.status, headers, body: text });
   return { status: response.status, text, body: JSON.parse(text === '' ? '{}' : text) as Body };
 }
 

@@ -8,10 +8,12 @@ import { HealthModule } from '../../src/health/health.module.ts';
 import { MetricsServer } from '../../src/health/metrics-server.ts';
 import { Readiness } from '../../src/health/readiness.ts';
 import { TelemetryModule } from '../../src/telemetry/telemetry.module.ts';
+import { WatchedAnswers } from '../support/watched-answers.ts';
 
 const TOKEN = 'metrics-token-of-this-test';
 let app: INestApplication | undefined;
 let url = '';
+let answers: WatchedAnswers | undefined;
 
 async function boot(extra: Record<string, string>): Promise<INestApplication> {
   @Module({
@@ -25,6 +27,7 @@ async function boot(extra: Record<string, string>): Promise<INestApplication> {
   app = await NestFactory.create(Probe, { logger: false });
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
+  answers = new WatchedAnswers(url);
   return app;
 }
 
@@ -32,11 +35,17 @@ const statusOf = async (path: string, headers: Record<string, string> = {}): Pro
   (await fetch(url + path, { headers })).status;
 
 afterEach(async () => {
+  answers?.stop();
   await app?.close();
   app = undefined;
 });
 
 describe('health', () => {
+  afterEach(() => {
+    expect(answers?.count).toBeGreaterThan(0);
+    answers?.check();
+  });
+
   it('is alive as long as it answers, and says nothing more', async () => {
     const relay = await boot({});
     relay.get(Readiness).startDraining();
