@@ -29,7 +29,7 @@ export interface Miss {
 
 interface Progress {
   headSent: boolean;
-  /** The dialect's own end was seen, and the client's socket took every byte. */
+  /** A stream's own end was seen, and the client's socket took every byte; a document has its length to keep, too. */
   handedOver: boolean;
 }
 
@@ -65,7 +65,7 @@ export class Attempt {
         yield* this.success(exchange, one, answer, record, progress);
         return undefined;
       }
-      return yield* this.refusal(exchange, answer, answer.verdict, record);
+      return yield* this.refusal(exchange, answer, answer.verdict, record, progress);
     } catch (thrown) {
       const ending = endingOf(thrown, cut.signal, progress.headSent);
       if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
@@ -123,7 +123,7 @@ export class Attempt {
       if (metered > 0) metered -= bytes.length;
       else reader.push(bytes);
       yield { type: 'data', bytes };
-      progress.handedOver = reader.complete && metered === 0 && !exchange.flow.signal.aborted;
+      progress.handedOver = call.framing !== 'json' && reader.complete && !exchange.flow.signal.aborted;
     }
     // A document that ends too early is only short; `finish` would call it unreadable.
     const rubbish = call.framing !== 'sse' && reader.lost;
@@ -159,16 +159,17 @@ export class Attempt {
     answer: SignedAnswer,
     verdict: Verdict,
     record: AttemptRecord,
+    progress: Progress,
   ): AsyncGenerator<RelayEvent, Miss | undefined> {
     const refusal = refusalOf(answer, verdict);
     record.outcome = refusal.outcome;
     record.reason = refusal.reason;
     if (refusal.error !== undefined) return { error: refusal.error, elsewhere: refusal.outcome === 'failed' };
 
-    // Only what was read to judge it is passed on, so that the length is known and the head is the last thing to fail.
     const forwarded = forwardedHeaders(answer.headers, exchange.dialect, 'json');
     const headers = { ...withoutWaits(forwarded, answer.status), ...refusal.headers };
     const reader = { atBoundary: false };
+    progress.headSent = true;
     yield { type: 'head', status: answer.status, headers, framing: 'json', reader };
     for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {
       record.firstByte();
