@@ -20,6 +20,9 @@ import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
 /** A JSON answer up to this size is read whole before its head is sent, so that a broken one becomes a 502. */
 const JSON_PEEK_BYTES = 1024 * 1024;
 
+/** A vendor's ids are a few dozen characters; a ledger row is not the place for more. */
+const REQUEST_ID_LENGTH = 128;
+
 /** How an attempt ended before its head; undefined when the client has its answer. */
 export interface Miss {
   readonly error: RelayError;
@@ -57,7 +60,7 @@ export class Attempt {
       this.journal.attemptBegun(exchange, one);
       const answer = await this.upstreamCall.send(exchange, one, cut.signal, (status, headers) => {
         record.status = status;
-        record.upstreamRequestId = headers['request-id'] ?? headers['x-request-id'] ?? null;
+        record.upstreamRequestId = requestIdIn(headers);
       });
       body = answer.body;
       this.journal.upstreamHead(one, record.startedAt);
@@ -189,4 +192,9 @@ export class Attempt {
       );
     }
   }
+}
+
+function requestIdIn(headers: Readonly<Record<string, string>>): string | null {
+  const id = headers['request-id'] ?? headers['x-request-id'];
+  return id?.slice(0, REQUEST_ID_LENGTH) ?? null;
 }

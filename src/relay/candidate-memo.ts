@@ -40,8 +40,10 @@ export class CandidateMemo {
   private modelsOf(accounts: readonly Account[], key: ApiKey): ByModel {
     let byKey = this.known.get(accounts);
     if (byKey === undefined) this.known.set(accounts, (byKey = new WeakMap()));
-    let byModel = byKey.get(key);
-    if (byModel === undefined) byKey.set(key, (byModel = new Map()));
+    const known = byKey.get(key);
+    if (known !== undefined) return known;
+    const byModel: ByModel = new Map();
+    byKey.set(key, byModel);
     return byModel;
   }
 }

@@ -42,7 +42,9 @@ export function refusalOf(
   answer: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
   verdict: Verdict,
 ): Told {
-  const json = /^application\/json\b/i.test(answer.headers['content-type'] ?? '');
+  // Compressed although identity was asked for: nobody could read it, and its encoding is not passed on.
+  const plain = (answer.headers['content-encoding'] ?? 'identity') === 'identity';
+  const json = plain && /^application\/json\b/i.test(answer.headers['content-type'] ?? '');
   const none = {};
   switch (verdict.at) {
     case 'client':
@@ -81,7 +83,7 @@ export function refusalOf(
       return { outcome: 'failed', reason: verdict.reason, error, headers: none };
     }
     case 'provider': {
-      if (!json || answer.status < 500) return unusable(verdict.reason);
+      if (!json || answer.status < 400) return unusable(verdict.reason);
       const wait =
         verdict.retryAfterMs === undefined ? undefined : String(retryAfterSeconds(verdict.retryAfterMs));
       return {
