@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { apiDocument } from '../support/openapi.ts';
+import { apiDocument, operationFor } from '../support/openapi.ts';
 import { ADMIN_TOKEN, Rehearsal } from '../support/relay.ts';
 import { WatchedAnswers } from '../support/watched-answers.ts';
 
@@ -96,6 +96,37 @@ describe('the document of the API', () => {
     }
     const script = (await ask('/docs/swagger-ui-init.js', AS_BASIC)).bytes.toString();
     expect(script).toContain('"operationId": "createAccountGroup"');
+  });
+});
+
+/** What Express keeps of each route; one for every method is a net for what no other route takes. */
+interface Layer {
+  readonly route?: {
+    readonly path: string;
+    readonly methods: Readonly<Record<string, boolean>>;
+  };
+}
+
+describe('the routes of the app', () => {
+  it('are all in the document', () => {
+    const http = rehearsal.replica(0).app.getHttpAdapter().getInstance() as {
+      readonly router: { readonly stack: readonly Layer[] };
+    };
+    const routes = http.router.stack.flatMap(({ route }) =>
+      route === undefined || Object.keys(route.methods).length > 10
+        ? []
+        : Object.keys(route.methods).map((method) => ({ method: method.toUpperCase(), path: route.path })),
+    );
+    const asked = routes
+      .filter(({ path }) => !path.startsWith('/docs/'))
+      .map(({ method, path }) => ({ method, path: path.replace(/\/[:*][A-Za-z]+/g, '/x') }))
+      // A verb stands in the last segment of Gemini's calls.
+      .map(({ method, path }) => ({
+        method,
+        path: method === 'POST' ? path.replace(/(odels\/x)$/, '$1:countTokens') : path,
+      }));
+    expect(asked.length).toBeGreaterThan(40);
+    expect(asked.filter(({ method, path }) => operationFor(method, path) === undefined)).toEqual([]);
   });
 });
 

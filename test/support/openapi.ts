@@ -110,6 +110,11 @@ function problemOf({ method, path, status, headers, body }: Answer): string | un
   return contentProblem(response, at, headers['content-type'], method === 'HEAD' ? undefined : body);
 }
 
+/** The operation that the document has for a request, undefined = none. */
+export function operationFor(method: string, path: string): Operation | undefined {
+  return find(method, path)?.operation;
+}
+
 function find(method: string, path: string): { operation: Operation; pointer: string } | undefined {
   // A router takes the colon before a verb in either spelling.
   const [plain = ''] = path.split('?');
