@@ -18,6 +18,8 @@ export class AnswerBody {
   constructor(
     private readonly body: Readable,
     private readonly idleMs: number,
+    /** What each chunk is to be taken for, in their order. */
+    private readonly reading: (chunk: Buffer) => Buffer = (chunk) => chunk,
   ) {
     this.iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   }
@@ -84,7 +86,7 @@ export class AnswerBody {
     }, this.idleMs);
     try {
       const step = await this.iterator.next();
-      return step.done === true ? undefined : step.value;
+      return step.done === true ? undefined : this.reading(step.value);
     } catch (error) {
       throw error instanceof AnswerStalled ? error : UpstreamFailure.of(error);
     } finally {

@@ -11,6 +11,7 @@ import { UpstreamClient } from '../upstream/upstream-client.ts';
 import type { UpstreamRequest, Verdict } from '../upstream/upstream.ts';
 import { AnswerBody } from './answer-body.ts';
 import type { Exchange } from './exchange.ts';
+import { SecretMask } from './secret-mask.ts';
 import type { Try } from './try.ts';
 
 /** Status and headers of an answer. */
@@ -74,8 +75,11 @@ export class UpstreamCall {
     const { clocks } = this.env;
     const headersMs = call.framing === 'json' ? clocks.jsonHeadersMs : clocks.headersMs;
     const signed = { ...request, headers: upstream.sign(request, credentials) };
-    const { status, headers, body: stream } = await this.client.send(signed, { signal, headersMs });
-    const body = new AnswerBody(stream, clocks.idleMs);
+    const answer = await this.client.send(signed, { signal, headersMs });
+    const { status } = answer;
+    const mask = new SecretMask(credentials.values);
+    const headers = mask.headers(answer.headers);
+    const body = new AnswerBody(answer.body, clocks.idleMs, (chunk) => mask.bytes(chunk));
     heard(status, headers);
     if (status >= 200 && status < 300) return { status, headers, body, verdict: undefined };
     const { bytes } = await body.peek(JUDGED_BYTES);
