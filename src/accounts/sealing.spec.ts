@@ -71,6 +71,7 @@ describe('the setting of encryption keys', () => {
     ['all zero', `a:${Buffer.alloc(32).toString('base64')}`, 'placeholder'],
     ['one byte repeated', `a:${Buffer.alloc(32, 'x').toString('base64')}`, 'placeholder'],
     ['a repeated word', `a:${Buffer.from('changeme'.repeat(4)).toString('base64')}`, 'placeholder'],
+    ['a sentence', `a:${Buffer.from('The quick brown fox jumps over l').toString('base64')}`, 'placeholder'],
     ['with an id twice', `a:${good},a:${randomBytes(32).toString('base64')}`, 'entry 2 repeats the id'],
     ['with a key twice', `a:${good},b:${good}`, 'entry 2 repeats the key'],
   ])('is refused when %s, naming the setting and no value', (_case, value, problem) => {

@@ -67,7 +67,11 @@ export function parseKeyRing(text: string): KeyRing {
     if (!/^[A-Za-z0-9+/]{43}=?$/.test(encoded) || bytes.length !== KEY_BYTES) {
       throw wrong('must hold the base64 of exactly 32 bytes');
     }
-    if (new Set(bytes).size < LEAST_DISTINCT_BYTES) throw wrong('looks like a placeholder, not random bytes');
+    // 32 random bytes are all printable once in 10^13 times.
+    const typed = bytes.every((byte) => byte >= 0x20 && byte < 0x7f);
+    if (typed || new Set(bytes).size < LEAST_DISTINCT_BYTES) {
+      throw wrong('looks like a placeholder, not random bytes');
+    }
     if (keys.has(id)) throw wrong('repeats the id of another entry');
     for (const other of keys.values()) {
       if (timingSafeEqual(other.export(), bytes)) throw wrong('repeats the key of another entry');

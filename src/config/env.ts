@@ -48,7 +48,15 @@ export interface Env {
 }
 
 const MIB = 1024 * 1024;
-const PLACEHOLDER = /^(change.?me|secret|password|test|example|admin|default|placeholder|x+|0+)$/i;
+/** What stands in examples and templates instead of a secret, and stays there when nobody thought of it. */
+const EXAMPLE =
+  /change.?(me|this)|replace.?(me|this|with)|placeholder|example|goes.?here|your.?(own|admin|secret|token|key|password)|<[^>]*>|\$\{/i;
+/** Nothing but words that name a secret, and what stands between them. */
+const WORDS = /^(?:secret|password|test|admin|default|token|relay|key|metrics|0?1234567?8?9?0?|[\W_])+$/i;
+
+function looksMadeUp(secret: string): boolean {
+  return EXAMPLE.test(secret) || WORDS.test(secret) || new Set(secret).size < 8;
+}
 
 const DATABASE_URL = /^postgres(ql)?:\/\//;
 const DATABASE_URL_RULE = 'DATABASE_URL must begin with postgres:// or postgresql://';
@@ -86,8 +94,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
     if (source[name] !== undefined && value === undefined) problems.push(`${name} must not be empty`);
     if (value === undefined) return undefined;
     if (value.length < minLength) problems.push(`${name} must have at least ${minLength} characters`);
-    else if (PLACEHOLDER.test(value) || new Set(value).size < 8)
-      problems.push(`${name} looks like a placeholder`);
+    else if (looksMadeUp(value)) problems.push(`${name} looks like a placeholder`);
     return value;
   };
   const ms = (name: string, fallback: number): number => whole(name, fallback, 1, 86_400_000);
