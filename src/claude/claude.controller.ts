@@ -1,6 +1,7 @@
 import { All, Controller, Get, HttpCode, Param, Post, Req, Res, UseFilters, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import { contextOf } from '../access/request-context.ts';
 import { Policy } from '../access/route-policy.ts';
 import { anthropic } from '../dialects/anthropic.ts';
 import { RelayError } from '../errors/relay-error.ts';
@@ -8,7 +9,7 @@ import { Door } from '../keys/door.decorator.ts';
 import { callerOf, KeyGuard } from '../keys/key.guard.ts';
 import { DialectErrors } from '../relay/dialect-error.filter.ts';
 import { Exchange } from '../relay/exchange.ts';
-import { document, Responder } from '../relay/responder.ts';
+import { document, relayHeaders, Responder } from '../relay/responder.ts';
 import { ClaudeService } from './claude.service.ts';
 
 const DOOR = 'claude';
@@ -65,8 +66,8 @@ export class ClaudeController {
   @Get(['api/hello', 'claude/api/hello'])
   @HttpCode(200)
   @Policy('public')
-  hello(@Res() response: Response): void {
-    response.status(200).end();
+  hello(@Req() request: Request, @Res() response: Response): void {
+    response.writeHead(200, relayHeaders({ ...contextOf(request), attempts: 0, edits: [] })).end();
   }
 
   @All(['claude', 'claude/*rest'])

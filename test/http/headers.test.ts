@@ -263,4 +263,18 @@ describe('the headers of an answer', () => {
       'x-relay-attempts': attempts,
     });
   });
+
+  it.each(['GET', 'HEAD'])('are there when Claude Code says hello: %s', async (method) => {
+    const response = await fetch(`${rehearsal.url}/api/hello`, {
+      method,
+      headers: { 'x-request-id': 'mine' },
+    });
+    expect(response.status).toBe(200);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'x-relay-request-id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/) as string,
+      'x-relay-client-request-id': 'mine',
+      'x-relay-edits': 'none',
+      'x-relay-attempts': '0',
+    });
+  });
 });
