@@ -123,7 +123,7 @@ function claudePaths(prefix: string, suffix: string): Paths {
     summary: 'Claude Code asks for it at start, without a key',
     tags: [speaker],
     security: [],
-    responses: { '200': { description: 'Nothing' } },
+    responses: { '200': { description: 'Nothing', headers: answerHeaders } },
   });
   return {
     [`${prefix}/v1/messages`]: call(
