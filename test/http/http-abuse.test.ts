@@ -601,7 +601,7 @@ describe('bodies of 32 MB, 20 at once (L4)', () => {
     return { first: Buffer.from(start), rest };
   };
   const open = async (length: number, first: Buffer, target = '/v1/messages') => {
-    const socket = await openSocket(url);
+    const socket = (await openSocket(url)).once('data', () => socket.end());
     const text = readAll(socket, 25_000);
     socket.write(rawRequest('POST', target, [...credential, ['content-length', String(length)]]));
     socket.write(first);
@@ -661,7 +661,7 @@ describe('bodies of 32 MB, 20 at once (L4)', () => {
       Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
     const sockets = await Promise.all(
       Array.from({ length: 20 }, async () => {
-        const socket = await openSocket(url);
+        const socket = (await openSocket(url)).once('data', () => socket.end());
         const text = readAll(socket, 25_000);
         socket.write(rawRequest('POST', '/v1/messages', [...credential, ['transfer-encoding', 'chunked']]));
         socket.write(framed(first));

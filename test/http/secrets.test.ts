@@ -410,7 +410,7 @@ describe('what is secret (S3, U17)', () => {
     }
   });
 
-  it('cannot be had by writing lines of one’s own: no header, no event (S7)', async () => {
+  it('cannot be had by writing lines of one’s own into names and paths (S7)', async () => {
     const injected = 'x\r\nset-cookie: injected=1\r\n\r\nevent: injected\ndata: {"injected":1}\n\n';
     const [target, headers] = ways(key, '')[0] as [string, HeaderLines, string];
     const message = { max_tokens: 8, messages: [{ role: 'user', content: 'Hello' }] };
@@ -432,16 +432,6 @@ describe('what is secret (S3, U17)', () => {
       expect(answer.headers['set-cookie']).toBeUndefined();
       expect(answer.body).not.toMatch(/^event: injected|\r|\n(event|data):/m);
       expect(() => void JSON.parse(answer.body)).not.toThrow();
-    }
-    // In the vendor's error event, and in the one that the relay itself adds behind what broke off.
-    for (const [fault, events] of [
-      [`error=2 message="x\\n\\nevent: injected\\ndata: {}\\n\\n"`, 1],
-      [`say="event: injected" end=2`, 1],
-    ] as const) {
-      const [, , body] = ways(key, `[[sim: ${fault}]]`)[0] as [string, HeaderLines, string];
-      const stream = await tell('POST', target, headers, body);
-      expect(stream.body.match(/^event: error$/gm)).toHaveLength(events);
-      expect(stream.body).not.toMatch(/^event: injected/m);
     }
   });
 
