@@ -58,8 +58,8 @@ async function boot(...controllers: Type[]): Promise<AccessCheck> {
 describe('the check of who may call what', () => {
   it('passes when every route declares a policy and has its guard', async () => {
     expect((await boot(Declared)).routes()).toEqual([
-      { controller: 'Declared', handler: 'inherited', policy: 'admin' },
-      { controller: 'Declared', handler: 'own', policy: 'public' },
+      expect.objectContaining({ controller: 'Declared', handler: 'inherited', policy: 'admin' }),
+      expect.objectContaining({ controller: 'Declared', handler: 'own', policy: 'public' }),
     ]);
   });
 
