@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { ConfigChanges } from '../database/config-changes.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import type { Account, Credentials } from '../upstream/account.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
@@ -41,6 +42,7 @@ export class CredentialRenewal {
     private readonly registry: UpstreamRegistry,
     private readonly client: UpstreamClient,
     private readonly changes: ConfigChanges,
+    private readonly metrics: Metrics,
   ) {}
 
   /** Whether the kind can make a renewal request from these values. */
@@ -92,10 +94,21 @@ export class CredentialRenewal {
     const upstream = this.registry.get(account.kind);
     if (upstream === undefined)
       throw new CredentialUnavailable('This build does not know the kind of the account');
-    const values = Object.freeze(await requestToken(this.client, upstream, held));
+    const values = Object.freeze(await this.counted(account.kind, requestToken(this.client, upstream, held)));
     const renewed = Object.freeze({ version: held.version + 1, values });
     this.unsaved.set(account.id, renewed);
     return renewed;
+  }
+
+  private async counted<T>(kind: string, request: Promise<T>): Promise<T> {
+    try {
+      const answer = await request;
+      this.metrics.credentialRefreshed(kind, 'renewed');
+      return answer;
+    } catch (error) {
+      this.metrics.credentialRefreshed(kind, error instanceof CredentialRefused ? 'refused' : 'failed');
+      throw error;
+    }
   }
 
   private async store(tx: EntityManager, account: Account, renewed: Credentials): Promise<void> {

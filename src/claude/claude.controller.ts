@@ -1,6 +1,7 @@
 import { All, Controller, Get, HttpCode, Param, Post, Req, Res, UseFilters, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
+import { relayHeaders } from '../access/relay-headers.ts';
 import { contextOf } from '../access/request-context.ts';
 import { Policy } from '../access/route-policy.ts';
 import { anthropic } from '../dialects/anthropic.ts';
@@ -9,7 +10,7 @@ import { Door } from '../keys/door.decorator.ts';
 import { callerOf, KeyGuard } from '../keys/key.guard.ts';
 import { DialectErrors } from '../relay/dialect-error.filter.ts';
 import { Exchange } from '../relay/exchange.ts';
-import { document, relayHeaders, Responder } from '../relay/responder.ts';
+import { document, Responder } from '../relay/responder.ts';
 import { ClaudeService } from './claude.service.ts';
 
 const DOOR = 'claude';

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import type { Observable } from 'rxjs';
+import { relayHeaders } from '../access/relay-headers.ts';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 import type { DialectError } from '../dialects/dialect.ts';
@@ -14,18 +15,6 @@ const KEEP_ALIVE = ': keep-alive\n\n';
 
 /** How long a refused client that closes after its request is listened to, so that it can read why. */
 const LINGER_MS = 2_000;
-
-/** The headers that stand on every answer of a relay route. */
-export function relayHeaders(
-  about: Pick<Exchange, 'requestId' | 'clientRequestId' | 'attempts' | 'edits'>,
-): Record<string, string> {
-  return {
-    'x-relay-request-id': about.requestId,
-    ...(about.clientRequestId === undefined ? {} : { 'x-relay-client-request-id': about.clientRequestId }),
-    'x-relay-edits': about.edits.length === 0 ? 'none' : about.edits.join(','),
-    'x-relay-attempts': String(about.attempts),
-  };
-}
 
 /**
  * The only writer of relay answers, and the only subscriber.

@@ -1,6 +1,8 @@
-import { Controller, Get, Query, Req, UseGuards, UsePipes } from '@nestjs/common';
+import { Controller, Get, Query, Req, Res, UseGuards, UsePipes } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
+import { relayHeaders } from '../access/relay-headers.ts';
+import { contextOf } from '../access/request-context.ts';
 import { Policy } from '../access/route-policy.ts';
 import { ApiProblems } from '../admin/admin-api.decorator.ts';
 import { adminValidation } from '../admin/validation.ts';
@@ -30,7 +32,8 @@ export class MeController {
   @Get()
   @ApiOperation({ operationId: 'getMe', summary: 'This key, its limits and what is left of them' })
   @ApiOkResponse({ type: MeDto, description: 'The key of the request' })
-  async getMe(@Req() request: Request): Promise<MeDto> {
+  async getMe(@Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<MeDto> {
+    response.set(relayHeaders({ ...contextOf(request), attempts: 0, edits: [] }));
     const { key } = callerOf(request);
     const inUse = await this.ledger.placesInUse(key.id);
     const limit = key.maxConcurrency;
@@ -49,7 +52,12 @@ export class MeController {
   @ApiOperation({ operationId: 'getMyUsage', summary: 'Tokens and cost of this key, in groups' })
   @ApiOkResponse({ type: UsageReportDto, description: 'The report' })
   @ApiProblems(400)
-  getMyUsage(@Query() query: OwnUsageQuery, @Req() request: Request): Promise<UsageReportDto> {
+  getMyUsage(
+    @Query() query: OwnUsageQuery,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<UsageReportDto> {
+    response.set(relayHeaders({ ...contextOf(request), attempts: 0, edits: [] }));
     return this.report.read(query, callerOf(request).key.id);
   }
 }

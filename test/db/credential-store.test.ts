@@ -17,6 +17,7 @@ import { CredentialHeld, CredentialVault } from '../../src/accounts/credential-v
 import { generateKeyRingText, parseKeyRing, type KeyRing } from '../../src/accounts/sealing.ts';
 import { ConfigChanges } from '../../src/database/config-changes.ts';
 import { dataSourceOptions } from '../../src/database/data-source.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import type { Account } from '../../src/upstream/account.ts';
 import { AddressPolicy } from '../../src/upstream/address-policy.ts';
 import { createAxios } from '../../src/upstream/axios-adapter.ts';
@@ -124,7 +125,7 @@ async function replica(): Promise<Replica> {
   const client = new UpstreamClient(new HttpService(createAxios(dialer)));
   const vault = new CredentialVault(ring);
   const changes = new ConfigChanges(source);
-  const renewal = new CredentialRenewal(source, vault, registry, client, changes);
+  const renewal = new CredentialRenewal(source, vault, registry, client, changes, new Metrics());
   const store = new CredentialStore(source, vault, renewal, pino({ level: 'silent' }));
   return { source, store, vault, directory: new AccountDirectory(source), changes, dialer };
 }

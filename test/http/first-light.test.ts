@@ -50,4 +50,17 @@ describe('one stream, from socket to ledger', () => {
     const rows = await rehearsal.ledger(2);
     expect(rows[1]).toMatchObject({ outcome: 'completed', kind: 'gemini', door: 'gemini', estimated: false });
   });
+
+  it('tells the key about itself, with the headers of every relay answer', async () => {
+    const answer = await fetch(`${rehearsal.url}/me`, {
+      headers: { 'x-api-key': key, 'x-request-id': 'mine' },
+    });
+    expect(await answer.json()).toMatchObject({ name: 'tests', models: ['*'] });
+    expect(answer.headers.get('x-relay-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(answer.headers.get('x-relay-client-request-id')).toBe('mine');
+    expect([answer.headers.get('x-relay-edits'), answer.headers.get('x-relay-attempts')]).toEqual([
+      'none',
+      '0',
+    ]);
+  });
 });
