@@ -54,22 +54,11 @@ export function refusalOf(
         return { outcome: 'refused', reason: 'client', error, headers: none };
       }
       return unusable('not-json');
-    case 'credential': {
-      const error = new RelayError(
-        'account-fault',
-        'The account that serves this model needs attention',
-        'never',
-      );
-      return { outcome: 'failed', reason: verdict.reason, error, headers: none };
-    }
+    case 'credential':
+      return { outcome: 'failed', reason: verdict.reason, error: needsAttention(), headers: none };
     case 'account': {
       if (verdict.mend === 'person') {
-        const error = new RelayError(
-          'account-fault',
-          'The account that serves this model needs attention',
-          'never',
-        );
-        return { outcome: 'failed', reason: verdict.reason, error, headers: none };
+        return { outcome: 'failed', reason: verdict.reason, error: needsAttention(), headers: none };
       }
       const seconds = retryAfterSeconds(verdict.retryAfterMs);
       if (answer.status === 429 && json) {
@@ -93,6 +82,11 @@ export function refusalOf(
       };
     }
   }
+}
+
+/** An account that only a person can mend. */
+export function needsAttention(): RelayError {
+  return new RelayError('account-fault', 'The account that serves this model needs attention', 'never');
 }
 
 function unusable(reason: string): Told {

@@ -12,6 +12,7 @@ import type { UpstreamRequest, Verdict } from '../upstream/upstream.ts';
 import { AnswerBody } from './answer-body.ts';
 import type { Exchange } from './exchange.ts';
 import { SecretMask } from './secret-mask.ts';
+import { needsAttention } from './refusal.ts';
 import type { Try } from './try.ts';
 
 /** Status and headers of an answer. */
@@ -91,7 +92,7 @@ export class UpstreamCall {
     const credentials = await this.held(signal, () => this.credentials.current(one.account));
     if (credentials !== undefined) return credentials;
     await this.park(one, { version: one.account.credentialsVersion }, 'expired');
-    throw new RelayError('account-fault', 'The account that serves this model needs attention', 'never');
+    throw needsAttention();
   }
 
   /** Newer credentials than those that were refused; undefined: there are none, and the account is parked. */
