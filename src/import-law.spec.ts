@@ -11,6 +11,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   errors: ['dialects'],
   dialects: [],
   simulator: [],
+  translation: ['dialects'],
   access: LOW,
   telemetry: ['config', 'dialects', 'errors'],
   database: LOW.concat('migrations'),
@@ -21,9 +22,11 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   accounts: LOW.concat('access', 'database', 'admin', 'upstream'),
   scheduler: LOW.concat('database', 'health'),
   usage: LOW.concat('access', 'database', 'admin', 'keys', 'upstream', 'scheduler'),
-  relay: LOW.concat('access', 'database', 'keys', 'upstream', 'accounts', 'scheduler', 'usage'),
+  relay: LOW.concat('translation', 'access', 'database', 'keys', 'upstream', 'accounts', 'scheduler', 'usage'),
   claude: LOW.concat('access', 'keys', 'upstream', 'relay'),
   gemini: LOW.concat('access', 'keys', 'upstream', 'relay'),
+  openai: LOW.concat('access', 'keys', 'upstream', 'relay'),
+  bedrock: LOW.concat('access', 'keys', 'upstream', 'relay'),
   root: LOW.concat('access', 'keys', 'relay'),
 };
 const ENTRIES = new Set(['', 'cli', 'openapi']);

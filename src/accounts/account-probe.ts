@@ -60,7 +60,7 @@ export class AccountProbe {
 
   private async send(upstream: Upstream, request: UpstreamRequest, credentials: Credentials): Promise<Seen> {
     const signal = AbortSignal.timeout(PROBE_MS);
-    const signed = { ...request, headers: upstream.sign(request, credentials) };
+    const signed = { ...request, headers: await upstream.sign(request, credentials) };
     const { status, headers, body } = await this.client.send(signed, { signal, headersMs: PROBE_MS });
     const bytes = await readBounded(body, JUDGED_BYTES, signal);
     if (status < 200 || status >= 300) {

@@ -37,7 +37,7 @@ type Row<T extends Account> = Omit<T, 'version'> & { readonly version: string; r
 
 const ACCOUNT = `
   a.id, a.version, a.name, a.kind, a.base_url as "baseUrl", a.priority, a.weight,
-  a.max_concurrency as "maxConcurrency", a.models, a.on_client_leave as "onClientLeave", a.enabled,
+  a.max_concurrency as "maxConcurrency", a.models, a.on_client_leave as "onClientLeave", a.enabled, '{}'::jsonb as settings,
   coalesce(c.version, 0) as "credentialsVersion",
   array(select m.group_id from account_group_members m where m.account_id = a.id order by m.group_id) as groups,
   a.deleted_at is not null as deleted`;

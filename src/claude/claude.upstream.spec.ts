@@ -16,6 +16,7 @@ const ACCOUNT: Account = {
   onClientLeave: 'cancel',
   enabled: true,
   credentialsVersion: 1,
+  settings: {},
 };
 const CALL: Call = {
   dialect: 'anthropic',

@@ -17,7 +17,7 @@ const baseOf = (account: Account): string => account.baseUrl ?? ORIGIN;
 /** Anthropic's own API, by an API key or an organisation's bearer token. */
 export const claude: Upstream = {
   kind: 'claude',
-  speaks: 'anthropic',
+  speaks: () => ['anthropic'],
   defaultBaseUrl: ORIGIN,
   defaultModels: VENDOR_MODELS.anthropic.patterns,
 

@@ -1,5 +1,6 @@
 import { anthropicReader } from './anthropic-reader.ts';
-import type { Dialect, DialectError, ErrorKind } from './dialect.ts';
+import type { AnswerFailure, Dialect, DialectError, ErrorKind } from './dialect.ts';
+import { errorIn } from './error-object.ts';
 
 /** Anthropic's error types (docs, "Errors"; `ErrorType` in @anthropic-ai/sdk 1.12). */
 const TYPES: Readonly<Record<ErrorKind, string>> = {
@@ -32,9 +33,18 @@ export const anthropic: Dialect = {
   contentType: (framing) => (framing === 'sse' ? 'text/event-stream' : 'application/json'),
   reader: anthropicReader,
   errorBody,
+  readError,
   errorFrame: (error) => `event: error\ndata: ${errorBody(error)}\n\n`,
 };
 
 function errorBody({ kind, message, requestId }: DialectError): string {
   return JSON.stringify({ type: 'error', error: { type: TYPES[kind], message }, request_id: requestId });
+}
+
+function readError(body: Buffer): AnswerFailure | undefined {
+  const error = errorIn(body);
+  const { type, message } = error ?? {};
+  return typeof message === 'string'
+    ? { type: typeof type === 'string' ? type : 'error', message }
+    : undefined;
 }

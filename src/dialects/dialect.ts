@@ -3,7 +3,8 @@
  * A dialect is a wire format a client speaks. Bodies are never rebuilt: a call keeps the client's bytes.
  */
 
-export type DialectName = 'anthropic' | 'gemini' | 'openai' | 'bedrock-converse';
+export type DialectName =
+  'anthropic' | 'gemini' | 'openai' | 'openai-responses' | 'bedrock-invoke' | 'bedrock-converse';
 
 /** `generate` takes places on key and account; `count` (free token counting) only its own cap of the key. */
 export type Lane = 'generate' | 'count';
@@ -11,8 +12,8 @@ export type Lane = 'generate' | 'count';
 /** What the call asks for. Upstreams put it into a path; the meter reads answers by it. */
 export type Operation = 'generate' | 'count' | 'embed' | 'batch-embed';
 
-/** How the answer travels: one JSON document, SSE frames, or Gemini's streamed JSON array. */
-export type Framing = 'json' | 'sse' | 'json-array';
+/** How the answer travels: one JSON document, SSE frames, Gemini's streamed JSON array, or AWS' binary messages. */
+export type Framing = 'json' | 'sse' | 'json-array' | 'event-stream';
 
 /** Half-open byte range [start, end) in the body. */
 export interface Span {
@@ -147,7 +148,11 @@ export interface Dialect {
   /** The vendor's error document, UTF-8 JSON. */
   readonly errorBody: (error: DialectError) => string;
   /** The vendor's in-stream error for a client that stands at a boundary. */
-  errorFrame(error: DialectError, framing: Exclude<Framing, 'json'>, empty: boolean): string;
+  errorFrame(error: DialectError, framing: Exclude<Framing, 'json'>, empty: boolean): string | Uint8Array;
+  /** Headers that belong to the error document (AWS names the exception in one). */
+  errorHeaders?(error: DialectError): Readonly<Record<string, string>>;
+  /** What the vendor's own error document says, for clients of another dialect; undefined = it is none. */
+  readError(body: Buffer): AnswerFailure | undefined;
 }
 
 /** The client's request cannot be read; becomes a 400 (or the status of its kind) that names the field. */

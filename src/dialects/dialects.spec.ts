@@ -56,7 +56,7 @@ describe.each(Object.entries(KINDS))(
 
     it('closes a streamed array, begun or not', () => {
       const item: unknown = JSON.parse(gemini.errorBody(error));
-      expect(JSON.parse(gemini.errorFrame(error, 'json-array', true))).toEqual([item]);
+      expect(JSON.parse(String(gemini.errorFrame(error, 'json-array', true)))).toEqual([item]);
       expect(JSON.parse(`[{"a":1}\r\n${gemini.errorFrame(error, 'json-array', false)}`)).toEqual([
         { a: 1 },
         item,

@@ -1,4 +1,5 @@
-import type { Dialect, DialectError, ErrorKind } from './dialect.ts';
+import type { AnswerFailure, Dialect, DialectError, ErrorKind } from './dialect.ts';
+import { errorIn } from './error-object.ts';
 import { geminiReader } from './gemini-reader.ts';
 
 /** Google's canonical error codes (google.rpc.Code), as the Gemini API names them in `error.status`. */
@@ -33,6 +34,7 @@ export const gemini: Dialect = {
   contentType: (framing) => (framing === 'sse' ? 'text/event-stream' : 'application/json'),
   reader: geminiReader,
   errorBody,
+  readError,
   errorFrame(error, framing, empty) {
     const body = errorBody(error);
     if (framing === 'sse') return `data: ${body}\r\n\r\n`;
@@ -43,4 +45,11 @@ export const gemini: Dialect = {
 function errorBody({ kind, status, message }: DialectError): string {
   const error = { code: status, message, status: STATUSES[kind] };
   return JSON.stringify({ error: kind === 'budget' ? { ...error, details: SPENT } : error });
+}
+
+function readError(body: Buffer): AnswerFailure | undefined {
+  const { status, message, code } = errorIn(body) ?? {};
+  if (typeof message !== 'string') return undefined;
+  const type = typeof status === 'string' ? status : 'UNKNOWN';
+  return { type, message, ...(typeof code === 'number' ? { status: code } : {}) };
 }

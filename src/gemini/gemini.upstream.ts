@@ -21,7 +21,7 @@ const baseOf = (account: Account): string => account.baseUrl ?? ORIGIN;
 /** Google's Gemini API, by an API key in a header and never in a URL. */
 export const gemini: Upstream = {
   kind: 'gemini',
-  speaks: 'gemini',
+  speaks: () => ['gemini'],
   defaultBaseUrl: ORIGIN,
   defaultModels: VENDOR_MODELS.google.patterns,
 

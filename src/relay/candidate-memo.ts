@@ -27,9 +27,9 @@ export class CandidateMemo {
     private readonly registry: UpstreamRegistry,
   ) {}
 
-  of(call: Pick<Call, 'dialect' | 'model' | 'otherModels'>, key: ApiKey): readonly Candidate[] {
+  of(call: Pick<Call, 'dialect' | 'operation' | 'model' | 'otherModels'>, key: ApiKey): readonly Candidate[] {
     const byModel = this.modelsOf(this.accounts.all(), key);
-    const name = JSON.stringify([call.dialect, call.model, call.otherModels]);
+    const name = JSON.stringify([call.dialect, call.operation, call.model, call.otherModels]);
     const found = byModel.get(name);
     if (found !== undefined) return found;
     const candidates = candidatesFor(call, key, this.accounts.all(), (kind) => this.registry.get(kind));

@@ -3,7 +3,11 @@ import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { candidatesFor, modelFamily, tierOf, upstreamModel } from './candidates.ts';
 
-const upstream = { kind: 'k', speaks: 'anthropic', defaultModels: ['claude-*'] } as unknown as Upstream;
+const upstream = {
+  kind: 'k',
+  speaks: () => ['anthropic'],
+  defaultModels: ['claude-*'],
+} as unknown as Upstream;
 
 function account(id: string, more: Partial<Account> = {}): Account {
   const base = {
@@ -21,6 +25,7 @@ function account(id: string, more: Partial<Account> = {}): Account {
     onClientLeave: 'cancel' as const,
     enabled: true,
     credentialsVersion: 1,
+    settings: {},
   };
   return { id, ...base, ...rest, ...more };
 }
@@ -31,7 +36,7 @@ function key(more: Partial<ApiKey> = {}): ApiKey {
   return { ...base, ...none, bindingPolicy: 'strict', tags: [], enabled: true, ...more };
 }
 
-const call = { dialect: 'anthropic', model: 'claude-x' } as const;
+const call = { dialect: 'anthropic', operation: 'generate', model: 'claude-x' } as const;
 const ids = (
   accounts: Account[],
   of: ApiKey,
@@ -60,7 +65,9 @@ describe('who may serve a call', () => {
     expect(ids([account('a')], key({ models: [] }))).toEqual([]);
     expect(ids([account('a', { enabled: false })], key())).toEqual([]);
     expect(ids([account('a')], key(), () => undefined)).toEqual([]);
-    expect(ids([account('a')], key(), () => ({ ...upstream, speaks: 'gemini' }))).toEqual([]);
+    expect(ids([account('a')], key(), () => ({ ...upstream, speaks: () => ['bedrock-converse'] }))).toEqual(
+      [],
+    );
   });
 
   it('is nobody when the body names another model that the key may not use', () => {

@@ -1,16 +1,31 @@
 import { matchesAny } from '../dialects/model-pattern.ts';
-import type { Call } from '../dialects/dialect.ts';
+import type { Call, DialectName } from '../dialects/dialect.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import type { Candidate } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
+import { translatable } from '../translation/translation.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 
 /** The account's own name for a model, or undefined when its policy does not have it. */
 export function upstreamModel(account: Account, upstream: Upstream, model: string): string | undefined {
   const mapped = account.models?.map;
   if (mapped !== undefined && Object.hasOwn(mapped, model)) return mapped[model];
-  const allowed = account.models?.allow ?? upstream.defaultModels;
-  return matchesAny(allowed, model) ? model : undefined;
+  const own = upstream.modelName?.(model, account);
+  const allowed = account.models?.allow;
+  if (allowed !== undefined) return matchesAny(allowed, model) ? (own ?? model) : undefined;
+  if (upstream.modelName !== undefined) return own;
+  return matchesAny(upstream.defaultModels, model) ? model : undefined;
+}
+
+/** The dialect a call is asked in at an account that has its model: its own, or the first it can be translated into. */
+export function dialectAt(
+  call: Pick<Call, 'dialect' | 'operation' | 'model'>,
+  upstream: Upstream,
+  model: string,
+): DialectName | undefined {
+  const spoken = upstream.speaks(call.model, model);
+  if (spoken.includes(call.dialect)) return call.dialect;
+  return spoken.find((dialect) => translatable(call.dialect, dialect, call.operation));
 }
 
 /** Model names that share a limit: the name without a date or revision at its end. */
@@ -30,9 +45,9 @@ export function tierOf(key: ApiKey, account: Account): number | undefined {
   return key.bindingPolicy === 'fallback' ? 1 + (key.groups?.length ?? 0) : undefined;
 }
 
-/** Every account that may serve the call: its kind speaks the dialect, its policy has the model, the key may use it. */
+/** Every account that may serve the call: its kind speaks the dialect or is translated to, its policy has the model, the key may use it. */
 export function candidatesFor(
-  call: Pick<Call, 'dialect' | 'model' | 'otherModels'>,
+  call: Pick<Call, 'dialect' | 'operation' | 'model' | 'otherModels'>,
   key: ApiKey,
   accounts: readonly Account[],
   upstreamOf: (kind: string) => Upstream | undefined,
@@ -43,10 +58,11 @@ export function candidatesFor(
   if (!named.every((model) => matchesAny(key.models, model))) return candidates;
   for (const account of accounts) {
     const upstream = upstreamOf(account.kind);
-    if (!account.enabled || upstream === undefined || upstream.speaks !== call.dialect) continue;
+    if (!account.enabled || upstream === undefined) continue;
     const model = upstreamModel(account, upstream, call.model);
     const tier = model === undefined ? undefined : tierOf(key, account);
     if (model === undefined || tier === undefined) continue;
+    if (dialectAt(call, upstream, model) === undefined) continue;
     candidates.push({
       accountId: account.id,
       version: account.version,

@@ -13,6 +13,7 @@ import { readBounded } from '../upstream/read-bounded.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { translatable } from '../translation/translation.ts';
 import { tierOf, upstreamModel } from './candidates.ts';
 
 const FRESH_MS = 3_600_000;
@@ -50,14 +51,13 @@ export class ModelCatalog {
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
-  /** @param speaks only accounts of this dialect; undefined = of every dialect */
-  async cards(key: ApiKey, speaks: DialectName | undefined): Promise<readonly ModelCard[]> {
+  /** The models that a call of this dialect may generate with. */
+  async cards(key: ApiKey, dialect: DialectName): Promise<readonly ModelCard[]> {
     const cards = new Map<string, ModelCard>();
     const lists = this.accounts.all().map(async (account) => {
       const upstream = this.registry.get(account.kind);
       const usable = account.enabled && upstream !== undefined && tierOf(key, account) !== undefined;
-      if (!usable || (speaks !== undefined && upstream.speaks !== speaks)) return [];
-      return this.cardsOf(account, upstream);
+      return usable ? this.cardsOf(account, upstream, dialect) : [];
     });
     for (const card of (await Promise.all(lists)).flat()) {
       if (!cards.has(card.id) && matchesAny(key.models, card.id)) cards.set(card.id, card);
@@ -67,23 +67,27 @@ export class ModelCatalog {
     );
   }
 
-  private async cardsOf(account: Account, upstream: Upstream): Promise<ModelCard[]> {
+  private async cardsOf(account: Account, upstream: Upstream, dialect: DialectName): Promise<ModelCard[]> {
     const listed = await this.listOf(account, upstream);
     const literal = (account.models?.allow ?? []).filter((pattern) => !pattern.includes('*'));
     const names = new Set([...Object.keys(account.models?.map ?? {}), ...literal]);
     for (const id of listed.keys()) {
       if (upstreamModel(account, upstream, id) !== undefined) names.add(id);
     }
-    return [...names].map((id) => {
-      const raw = listed.get(id);
+    return [...names].flatMap((id) => {
+      const spoken = upstream.speaks(id, upstreamModel(account, upstream, id) ?? id);
+      const reached = spoken.some((one) => one === dialect || translatable(dialect, one, 'generate'));
+      if (!reached) return [];
+      const raw = spoken.includes(dialect) ? listed.get(id) : undefined;
       const created = raw?.['created_at'];
       const display = raw?.['display_name'] ?? raw?.['displayName'];
-      return {
+      const card = {
         id,
         displayName: typeof display === 'string' ? display : id,
         createdAt: typeof created === 'string' ? created : UNDATED,
         ...(raw === undefined ? {} : { raw }),
       };
+      return [card];
     });
   }
 
@@ -107,7 +111,7 @@ export class ModelCatalog {
     let page: string | undefined;
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const request = upstream.models.request(account, page);
-      const headers = upstream.sign(request, await this.credentials.current(account));
+      const headers = await upstream.sign(request, await this.credentials.current(account));
       const answer = await this.client.send({ ...request, headers }, { signal, headersMs: patienceMs });
       const body = await readBounded(answer.body, MAX_PAGE_BYTES);
       if (answer.status !== 200) throw new Error(`The upstream answered ${answer.status} to a model list`);

@@ -75,7 +75,7 @@ export class UpstreamCall {
   ): Promise<SignedAnswer> {
     const { clocks } = this.env;
     const headersMs = call.framing === 'json' ? clocks.jsonHeadersMs : clocks.headersMs;
-    const signed = { ...request, headers: upstream.sign(request, credentials) };
+    const signed = { ...request, headers: await upstream.sign(request, credentials) };
     const answer = await this.client.send(signed, { signal, headersMs });
     const { status } = answer;
     const mask = new SecretMask(credentials.values);

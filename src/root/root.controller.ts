@@ -65,7 +65,7 @@ export class RootController {
   }
 
   private cards(request: Request): Promise<readonly ModelCard[]> {
-    const speaks: DialectName | undefined = speaksAnthropic(request) ? 'anthropic' : undefined;
+    const speaks: DialectName = speaksAnthropic(request) ? 'anthropic' : 'openai';
     return this.catalog.cards(callerOf(request).key, speaks);
   }
 

@@ -17,6 +17,8 @@ export interface Account {
   readonly onClientLeave: 'cancel' | 'drain';
   readonly enabled: boolean;
   readonly credentialsVersion: number;
+  /** The credential's fields that are no secrets (`Upstream.plainCredentials`), for example a region. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** Which models an account serves, and under which names; null on the account = the kind's default patterns. */
@@ -30,4 +32,6 @@ export interface ModelPolicy {
 export interface Credentials {
   readonly version: number;
   readonly values: Readonly<Record<string, string>>;
+  /** Egress proxy, its user and password included: `http:`, `https:` or `socks5:`. */
+  readonly proxyUrl?: string | undefined;
 }

@@ -7,24 +7,15 @@ import { answerHeaders } from './answer-headers.ts';
 import { orCut } from './or-cut.ts';
 import { OneShotBody } from './request-body.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
-import type { UpstreamRequest } from './upstream.ts';
+import type { UpstreamRequest, UpstreamStream } from './upstream.ts';
 
 export interface SendOptions {
   /** Cancels the request while it is pending and cuts the stream once it is open. */
   readonly signal: AbortSignal;
   /** From now to the answer's head, connecting and sending included. */
   readonly headersMs: number;
-}
-
-/**
- * The open answer, whatever its status; redirects are answers too. Whoever holds it reads `body` to its end or
- * destroys it, which cuts the connection. What breaks the body is told by `UpstreamFailure.of(error)`.
- */
-export interface UpstreamStream {
-  readonly status: number;
-  /** Lower-case names, one text each; those of the connection and cookies are gone. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readable;
+  /** The account's egress proxy; undefined = straight to the upstream. Never a way around: no proxy, no request. */
+  readonly proxy?: string | undefined;
 }
 
 /** Header names that are decided here, by the connection or by the body, and never by a caller. */

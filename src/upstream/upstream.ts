@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Account, Credentials } from './account.ts';
 import type { Call, DialectName } from '../dialects/dialect.ts';
 
@@ -8,6 +9,17 @@ export interface UpstreamRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** In pieces when a model name was spliced in: sent in order under one content-length, never joined. */
   readonly body: Buffer | readonly Buffer[] | undefined;
+}
+
+/**
+ * The open answer, whatever its status; redirects are answers too. Whoever holds it reads `body` to its end or
+ * destroys it, which cuts the connection. What breaks the body is told by `UpstreamFailure.of(error)`.
+ */
+export interface UpstreamStream {
+  readonly status: number;
+  /** Lower-case names, one text each; those of the connection and cookies are gone. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readable;
 }
 
 /** An answer's head and, when it is an error, up to 64 KiB of its body. */
@@ -45,7 +57,11 @@ export interface FieldProblem {
 export interface Upstream {
   /** Text; the value of `accounts.kind`. */
   readonly kind: string;
-  readonly speaks: DialectName;
+  /**
+   * The dialects in which a model can be asked here, the preferred one first; a caller of any other is translated into
+   * the first that its dialect has a translation to. A cloud speaks differently for different models.
+   */
+  speaks(model: string, upstreamModel: string): readonly DialectName[];
   /** The public origin (and path prefix) used when the account names no `baseUrl`; undefined = baseUrl required. */
   readonly defaultBaseUrl: string | undefined;
   /** Patterns served when the account has no model policy. */
@@ -54,10 +70,27 @@ export interface Upstream {
   checkCredentials(values: Readonly<Record<string, unknown>>): readonly FieldProblem[];
   /** Credential fields that hold a URL the relay will call: each is checked like a `baseUrl` when it is saved. */
   readonly credentialUrls?: readonly string[];
+  /**
+   * The kind's own name for a public model name that the account neither maps nor lists; undefined = not one of its
+   * own, served only where `models.allow` lists it as it is. Absent: the name itself, where `defaultModels` match it.
+   */
+  modelName?(model: string, account: Account): string | undefined;
+  /** Credential fields that are no secrets and are needed before the credential is: kept readable as `account.settings`. */
+  readonly plainCredentials?: readonly string[];
   /** Where the call goes below the account's base; `model` is the upstream's name, already validated. */
   address(call: Call, account: Account, model: string): URL;
-  /** Adds the account's credential to the request's headers (and nothing of the client's). */
-  sign(request: UpstreamRequest, credentials: Credentials): Readonly<Record<string, string>>;
+  /**
+   * What is sent instead of the call's own headers and body, where the transport wants another envelope around the same
+   * dialect (Bedrock: model and stream moved out). Absent: the call as it is, with the model's name replaced.
+   */
+  envelope?(call: Call, account: Account, model: string): Envelope;
+  /** Takes the transport's own framing off an answer, so that what is read behind it is the call's dialect. */
+  decode?(call: Call, answer: UpstreamStream): UpstreamStream;
+  /** Adds the account's credential to the request's headers (and nothing of the client's); last, over the final bytes. */
+  sign(
+    request: UpstreamRequest,
+    credentials: Credentials,
+  ): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
   /** An error told inside a 2xx answer is judged with that status and the frame's JSON as the body. */
   judge(answer: UpstreamAnswer): Verdict;
   /** The request that renews an expiring credential; undefined when these values cannot be renewed. */
@@ -66,6 +99,13 @@ export interface Upstream {
   models: ModelListing;
   /** A small real request for `POST /accounts/{id}/test`. */
   probe(account: Account): UpstreamRequest;
+}
+
+/** A call in its transport's envelope; `edits` by the names of the contract. */
+export interface Envelope {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | readonly Buffer[];
+  readonly edits: readonly string[];
 }
 
 export interface CredentialRefresh {

@@ -115,27 +115,40 @@ export class Rehearsal {
   }
 
   claudeAccount(more: object = {}): Promise<CreatedAccount> {
-    const name = `claude-${randomBytes(4).toString('hex')}`;
-    const credentials = { apiKey: `sk-ant-sim-${name}` };
-    return this.create('accounts', {
-      name,
-      kind: 'claude',
-      baseUrl: this.simulator.url,
-      credentials,
-      ...more,
-    });
+    return this.account('claude', (name) => ({ apiKey: `sk-ant-sim-${name}` }), more);
+  }
+
+  consoleAccount(more: object = {}): Promise<CreatedAccount> {
+    return this.account('claude-console', (name) => ({ apiKey: `sk-ant-sim-${name}` }), more);
+  }
+
+  ccrAccount(more: object = {}): Promise<CreatedAccount> {
+    return this.account('ccr', (name) => ({ apiKey: `sk-ant-sim-${name}` }), more);
   }
 
   geminiAccount(more: object = {}): Promise<CreatedAccount> {
-    const name = `gemini-${randomBytes(4).toString('hex')}`;
-    const credentials = { apiKey: `gemini-sim-${name}` };
-    return this.create('accounts', {
-      name,
-      kind: 'gemini',
-      baseUrl: this.simulator.url,
-      credentials,
-      ...more,
-    });
+    return this.account('gemini', (name) => ({ apiKey: `gemini-sim-${name}` }), more);
+  }
+
+  /** `/v1` below the simulator, as OpenAI's own base URL has it. */
+  openaiAccount(more: object = {}): Promise<CreatedAccount> {
+    const baseUrl = `${this.simulator.url}/v1`;
+    return this.account('openai-compatible', (name) => ({ apiKey: `sk-sim-${name}` }), { baseUrl, ...more });
+  }
+
+  bedrockAccount(more: object = {}): Promise<CreatedAccount> {
+    const region = 'us-east-1';
+    return this.account('bedrock', (name) => ({ region, apiKey: `bedrock-api-key-sim-${name}` }), more);
+  }
+
+  private account(
+    kind: string,
+    credentialsOf: (name: string) => object,
+    more: object,
+  ): Promise<CreatedAccount> {
+    const name = `${kind}-${randomBytes(4).toString('hex')}`;
+    const baseUrl = this.simulator.url;
+    return this.create('accounts', { name, kind, baseUrl, credentials: credentialsOf(name), ...more });
   }
 
   /** A key for every door and model; answers the whole object, `key` included. */

@@ -1,0 +1,104 @@
+import type { Mint, Signature } from './neutral.ts';
+
+/**
+ * What one dialect has no field for and another vendor needs back in the next turn, carried by the client itself, so
+ * that no replica has to remember it: inside the id of a tool call, or in the place of a signature. Versioned, of the
+ * characters that every SDK allows in an id (`[A-Za-z0-9_-]`), and made of nothing but what the client was told.
+ *
+ * Wire form: `rlsig1_` and the base64url of a JSON array.
+ */
+export const CARRIED_PREFIX = 'rlsig1_';
+
+/** Thoughts that must come back before a tool call (Anthropic, Bedrock), or the seal on the call itself (Gemini). */
+export type Carried =
+  | { readonly kind: 'call'; readonly signature: Signature }
+  | { readonly kind: 'thinking'; readonly text: string; readonly signature?: Signature }
+  | { readonly kind: 'redacted'; readonly data: Signature };
+
+const MINTS: Readonly<Record<string, Mint>> = { a: 'anthropic', g: 'google', o: 'openai', b: 'bedrock' };
+const LETTERS: Readonly<Record<Mint, string>> = { anthropic: 'a', google: 'g', openai: 'o', bedrock: 'b' };
+
+/** A tool call's id with everything that must come back with it; the id itself when there is nothing. */
+export function packToolId(id: string, carried: readonly Carried[]): string {
+  return carried.length === 0 ? id : pack(['i', id, ...carried.map(row)]);
+}
+
+/** The upstream's own id and what came with it; an id that carries nothing, or nothing readable, is itself. */
+export function unpackToolId(id: string): { readonly id: string; readonly carried: readonly Carried[] } {
+  const [kind, own, ...rows] = unpack(id) ?? [];
+  if (kind !== 'i' || typeof own !== 'string') return { id, carried: [] };
+  return { id: own, carried: rows.flatMap((one) => carriedOf(one) ?? []) };
+}
+
+/** A foreign vendor's signature in the place of one; `native` is the vendor whose field it is, whose own pass as is. */
+export function packSignature(signature: Signature, native: Mint): string {
+  if (signature.minted === native) return signature.value;
+  return pack(['s', LETTERS[signature.minted], signature.value]);
+}
+
+/** What stands in a signature's place; one that is not packed is the native vendor's. Undefined: packed, but broken. */
+export function unpackSignature(value: string, native: Mint): Signature | undefined {
+  if (!value.startsWith(CARRIED_PREFIX)) return { minted: native, value };
+  const [kind, letter, own] = unpack(value) ?? [];
+  return kind === 's' ? signatureOf(letter, own) : undefined;
+}
+
+/** Several carried things in the place of one signature (thoughts before a call, in Gemini's thoughtSignature). */
+export function packCarried(carried: readonly Carried[]): string {
+  return pack(['c', ...carried.map(row)]);
+}
+
+/** Undefined: not packed by {@link packCarried}. */
+export function unpackCarried(value: string): readonly Carried[] | undefined {
+  const [kind, ...rows] = unpack(value) ?? [];
+  return kind === 'c' ? rows.flatMap((one) => carriedOf(one) ?? []) : undefined;
+}
+
+function row(carried: Carried): readonly string[] {
+  switch (carried.kind) {
+    case 'call':
+      return ['c', LETTERS[carried.signature.minted], carried.signature.value];
+    case 'thinking': {
+      const { signature } = carried;
+      return ['t', carried.text, ...(signature ? [LETTERS[signature.minted], signature.value] : [])];
+    }
+    case 'redacted':
+      return ['r', LETTERS[carried.data.minted], carried.data.value];
+  }
+}
+
+function carriedOf(value: unknown): Carried | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const [kind, ...rest] = value as unknown[];
+  if (kind === 't') {
+    const [text, letter, own] = rest;
+    if (typeof text !== 'string') return undefined;
+    const signature = signatureOf(letter, own);
+    return { kind: 'thinking', text, ...(signature && { signature }) };
+  }
+  const signature = signatureOf(rest[0], rest[1]);
+  if (signature === undefined) return undefined;
+  if (kind === 'c') return { kind: 'call', signature };
+  return kind === 'r' ? { kind: 'redacted', data: signature } : undefined;
+}
+
+function signatureOf(letter: unknown, value: unknown): Signature | undefined {
+  const minted = typeof letter === 'string' && Object.hasOwn(MINTS, letter) ? MINTS[letter] : undefined;
+  return minted !== undefined && typeof value === 'string' ? { minted, value } : undefined;
+}
+
+function pack(row: readonly unknown[]): string {
+  return CARRIED_PREFIX + Buffer.from(JSON.stringify(row)).toString('base64url');
+}
+
+function unpack(value: string): unknown[] | undefined {
+  if (!value.startsWith(CARRIED_PREFIX)) return undefined;
+  try {
+    const row: unknown = JSON.parse(
+      Buffer.from(value.slice(CARRIED_PREFIX.length), 'base64url').toString('utf8'),
+    );
+    return Array.isArray(row) ? row : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,8 @@
+import type { DialectName } from '../dialects/dialect.ts';
+import type { ClientSide, UpstreamSide } from './sides.ts';
+
+/** Which dialects clients may speak to accounts of another dialect; one line each. */
+export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {};
+
+/** Which dialects a translated call may be written in; one line each. */
+export const UPSTREAM_SIDES: Partial<Record<DialectName, UpstreamSide>> = {};
