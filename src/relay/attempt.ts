@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
-import { type Call, type Dialect } from '../dialects/dialect.ts';
+import type { AnswerReader, Call, Dialect } from '../dialects/dialect.ts';
+import { dialectOf } from '../dialects/dialect-of.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Verdict } from '../upstream/upstream.ts';
@@ -10,8 +11,10 @@ import type { AnswerBody } from './answer-body.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { Cut, endingOf } from './cut.ts';
 import type { Exchange } from './exchange.ts';
+import { dialectError, foreignFailure, foreignRefusal } from './error-words.ts';
 import { forwardedHeaders } from './forwarded-headers.ts';
 import { Journal } from './journal.ts';
+import { type Passage, passageOf } from './passage.ts';
 import { errorEventReason, outcomeOf, refusalOf, withoutWaits } from './refusal.ts';
 import type { RelayEvent } from './relay-event.ts';
 import type { Try } from './try.ts';
@@ -19,6 +22,11 @@ import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
 
 /** A JSON answer up to this size is read whole before its head is sent, so that a broken one becomes a 502. */
 const JSON_PEEK_BYTES = 1024 * 1024;
+/** A JSON answer that is translated is read whole, up to this size. */
+const MAX_TRANSLATED_BYTES = 32 * 1024 * 1024;
+/** As much of an error document as is read to say it in another dialect. */
+const MAX_ERROR_BYTES = 64 * 1024;
+const EMPTY = Buffer.alloc(0);
 
 /** A vendor's ids are a few dozen characters; a ledger row is not the place for more. */
 const REQUEST_ID_LENGTH = 128;
@@ -68,7 +76,7 @@ export class Attempt {
         yield* this.success(exchange, one, answer, record, progress);
         return undefined;
       }
-      return yield* this.refusal(exchange, answer, answer.verdict, record, progress);
+      return yield* this.refusal(exchange, one, answer, answer.verdict, record, progress);
     } catch (thrown) {
       const ending = endingOf(thrown, cut.signal, progress.headSent);
       if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
@@ -87,59 +95,89 @@ export class Attempt {
     }
   }
 
-  /** A 2xx: checked as far as can be before the head, then every byte as it came. */
+  /** A 2xx: checked as far as can be before the head, then every byte as it came, or as its dialect translates. */
   private async *success(
     exchange: Exchange,
-    { call }: Try,
+    one: Try,
     answer: SignedAnswer,
     record: AttemptRecord,
     progress: Progress,
   ): AsyncGenerator<RelayEvent, void> {
     const { body } = answer;
-    const reader = exchange.dialect.reader(call.operation, call.framing);
+    const { call, sent } = one;
+    const dialect = dialectOf(sent.call.dialect);
+    const reader = dialect.reader(sent.call.operation, sent.call.framing);
     record.reader = reader;
     record.outcome = 'unknown';
-    this.mustBeUsable(answer, exchange.dialect, call);
+    this.mustBeUsable(answer, dialect, sent.call);
+    const passage = passageOf(exchange, one, reader);
+    const streamed = call.framing !== 'json';
     let metered = 0;
     if (call.framing === 'json') {
-      const { size, whole } = await body.look(JSON_PEEK_BYTES, (chunk) => reader.push(chunk));
+      const limit = passage.whole ? MAX_TRANSLATED_BYTES : JSON_PEEK_BYTES;
+      const { size, whole } = await body.look(limit, (chunk) => reader.push(chunk));
       metered = size;
       if (whole) reader.finish();
-      if (whole && !reader.complete)
+      if (whole ? !reader.complete : passage.whole)
         throw new RelayError('upstream-unusable', 'The upstream answered with a broken document');
     } else if (await body.arrives(this.env.clocks.keepAliveMs)) {
       const first = await body.peek(1);
       if (first.whole) throw new RelayError('upstream-unusable', 'The upstream answered with nothing');
     }
+    const document = passage.whole ? await this.translated(body, passage) : undefined;
 
     progress.headSent = true;
     exchange.forgetBody();
     yield {
       type: 'head',
       status: answer.status,
-      headers: forwardedHeaders(answer.headers, exchange.dialect, call.framing),
+      headers: {
+        ...passage.headers(answer.headers),
+        ...(document && { 'content-length': String(document.length) }),
+      },
       framing: call.framing,
-      reader,
+      reader: passage.reader,
     };
+    if (document !== undefined) {
+      record.firstByte();
+      yield { type: 'data', bytes: document };
+    }
     for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) {
       record.firstByte();
       if (metered > 0) metered -= bytes.length;
       else reader.push(bytes);
-      yield { type: 'data', bytes };
-      progress.handedOver = call.framing !== 'json' && reader.complete && !exchange.flow.signal.aborted;
+      const told = passage.take(bytes);
+      if (told !== undefined) yield { type: 'data', bytes: told };
+      progress.handedOver = streamed && sent.answer === undefined && this.over(reader, exchange);
     }
     // A document that ends too early is only short; `finish` would call it unreadable.
-    const rubbish = call.framing !== 'sse' && reader.lost;
+    const rubbish = sent.call.framing !== 'sse' && reader.lost;
     reader.finish();
-    const { outcome, reason, failure } = outcomeOf(reader, call, rubbish);
+    const { outcome, reason, failure } = outcomeOf(reader, sent.call, rubbish);
     record.outcome = outcome;
     record.reason = reason;
+    const last = document === undefined && reader.complete ? passage.end() : undefined;
+    if (last !== undefined) yield { type: 'data', bytes: last };
+    progress.handedOver = streamed && this.over(reader, exchange);
+    // The vendor's own error frame is not one that a client of another dialect has seen.
+    const unseen = sent.call.dialect !== call.dialect && reader.failure && foreignFailure(reader.failure);
+    const untold = failure ?? unseen;
     yield {
       type: 'end',
       outcome,
       usage: record.usage().usage,
-      ...(failure === undefined ? {} : { failure }),
+      ...(untold ? { failure: untold } : {}),
     };
+  }
+
+  /** The stream's own end was seen, and the client is still there. */
+  private over(reader: AnswerReader, exchange: Exchange): boolean {
+    return reader.complete && !exchange.flow.signal.aborted;
+  }
+
+  private async translated(body: AnswerBody, passage: Passage): Promise<Uint8Array> {
+    for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) passage.take(bytes);
+    return passage.end() ?? EMPTY;
   }
 
   /** The end of an answer whose head is sent. What the vendor itself told before, its end or its error, stands. */
@@ -159,6 +197,7 @@ export class Attempt {
   /** Anything but a 2xx: the caller's own mistake and the vendor's trouble pass as they came, the rest is ours to say. */
   private async *refusal(
     exchange: Exchange,
+    { call, sent }: Try,
     answer: SignedAnswer,
     verdict: Verdict,
     record: AttemptRecord,
@@ -169,16 +208,35 @@ export class Attempt {
     record.reason = refusal.reason;
     if (refusal.error !== undefined) return { error: refusal.error, elsewhere: refusal.outcome === 'failed' };
 
+    const reader = { atBoundary: false };
+    const end = (): RelayEvent => ({ type: 'end', outcome: refusal.outcome, usage: record.usage().usage });
+    if (sent.call.dialect !== call.dialect) {
+      const { bytes } = await answer.body.peek(MAX_ERROR_BYTES);
+      const words = foreignRefusal(dialectOf(sent.call.dialect), answer.status, bytes);
+      const body = Buffer.from(exchange.dialect.errorBody(dialectError(words, exchange.requestId)));
+      const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+      progress.headSent = true;
+      yield {
+        type: 'head',
+        status: words.status,
+        headers: { ...headers, ...refusal.headers },
+        framing: 'json',
+        reader,
+      };
+      record.firstByte();
+      yield { type: 'data', bytes: body };
+      yield end();
+      return undefined;
+    }
     const forwarded = forwardedHeaders(answer.headers, exchange.dialect, 'json');
     const headers = { ...withoutWaits(forwarded, answer.status), ...refusal.headers };
-    const reader = { atBoundary: false };
     progress.headSent = true;
     yield { type: 'head', status: answer.status, headers, framing: 'json', reader };
     for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {
       record.firstByte();
       yield { type: 'data', bytes };
     }
-    yield { type: 'end', outcome: refusal.outcome, usage: record.usage().usage };
+    yield end();
     return undefined;
   }
 
@@ -195,6 +253,6 @@ export class Attempt {
 }
 
 function requestIdIn(headers: Readonly<Record<string, string>>): string | null {
-  const id = headers['request-id'] ?? headers['x-request-id'];
+  const id = headers['request-id'] ?? headers['x-request-id'] ?? headers['x-amzn-requestid'];
   return id?.slice(0, REQUEST_ID_LENGTH) ?? null;
 }

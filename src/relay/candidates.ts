@@ -18,7 +18,7 @@ export function upstreamModel(account: Account, upstream: Upstream, model: strin
 }
 
 /** The dialect a call is asked in at an account that has its model: its own, or the first it can be translated into. */
-export function dialectAt(
+function dialectAt(
   call: Pick<Call, 'dialect' | 'operation' | 'model'>,
   upstream: Upstream,
   model: string,
@@ -45,6 +45,26 @@ export function tierOf(key: ApiKey, account: Account): number | undefined {
   return key.bindingPolicy === 'fallback' ? 1 + (key.groups?.length ?? 0) : undefined;
 }
 
+/** How one account is asked a call. */
+export interface Way {
+  readonly upstream: Upstream;
+  /** The account's own name for the model. */
+  readonly model: string;
+  readonly dialect: DialectName;
+}
+
+/** Undefined: the account does not serve this call. */
+export function wayTo(
+  call: Pick<Call, 'dialect' | 'operation' | 'model'>,
+  account: Account,
+  upstream: Upstream | undefined,
+): Way | undefined {
+  const model = upstream && upstreamModel(account, upstream, call.model);
+  if (upstream === undefined || model === undefined) return undefined;
+  const dialect = dialectAt(call, upstream, model);
+  return dialect && { upstream, model, dialect };
+}
+
 /** Every account that may serve the call: its kind speaks the dialect or is translated to, its policy has the model, the key may use it. */
 export function candidatesFor(
   call: Pick<Call, 'dialect' | 'operation' | 'model' | 'otherModels'>,
@@ -57,17 +77,14 @@ export function candidatesFor(
   const named = [call.model, ...(call.otherModels ?? [])];
   if (!named.every((model) => matchesAny(key.models, model))) return candidates;
   for (const account of accounts) {
-    const upstream = upstreamOf(account.kind);
-    if (!account.enabled || upstream === undefined) continue;
-    const model = upstreamModel(account, upstream, call.model);
-    const tier = model === undefined ? undefined : tierOf(key, account);
-    if (model === undefined || tier === undefined) continue;
-    if (dialectAt(call, upstream, model) === undefined) continue;
+    const way = account.enabled ? wayTo(call, account, upstreamOf(account.kind)) : undefined;
+    const tier = way && tierOf(key, account);
+    if (way === undefined || tier === undefined) continue;
     candidates.push({
       accountId: account.id,
       version: account.version,
       tier,
-      modelFamily: modelFamily(model),
+      modelFamily: modelFamily(way.model),
     });
   }
   return candidates;

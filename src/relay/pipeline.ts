@@ -3,7 +3,7 @@ import type { Observable } from 'rxjs';
 import { AccountDirectory } from '../accounts/account-directory.ts';
 import { ConfigWatch } from '../database/config-watch.ts';
 import { DatabaseUnavailable } from '../database/database-unavailable.ts';
-import type { Call } from '../dialects/dialect.ts';
+import { type Call, CallError } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import { KeyDirectory } from '../keys/key-directory.ts';
@@ -13,7 +13,8 @@ import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
-import { upstreamModel } from './candidates.ts';
+import { CallForms } from './call-forms.ts';
+import { type Way, wayTo } from './candidates.ts';
 import type { Exchange } from './exchange.ts';
 import { OpenRuns } from './open-runs.ts';
 import { refusedAdmission } from './refused-admission.ts';
@@ -23,7 +24,6 @@ import type { Try } from './try.ts';
 
 /** How many accounts one call may try. Failover inside a call is not built yet: the loop is. */
 const MAX_ATTEMPTS = 1;
-const EMPTY = Buffer.alloc(0);
 /** How often a decision made on settings that changed meanwhile is made again. */
 const MAX_STALE = 3;
 
@@ -44,14 +44,15 @@ export class Pipeline {
   /** @param release gives the request body's share of memory back; called once, as early as can be */
   open(exchange: Exchange, call: Call, release: () => void): Observable<RelayEvent> {
     exchange.lane = call.lane;
+    const forms = new CallForms(call);
     exchange.forgetBody = () => {
-      call.body = EMPTY;
+      void forms.forget();
       exchange.forgetBody = () => undefined;
       release();
     };
     return relayObservable(
       exchange.flow,
-      () => this.run(exchange, call),
+      () => this.run(exchange, call, forms),
       (run) =>
         this.runs.track(
           exchange.flow,
@@ -60,9 +61,9 @@ export class Pipeline {
     );
   }
 
-  private async *run(exchange: Exchange, call: Call): AsyncGenerator<RelayEvent, void> {
+  private async *run(exchange: Exchange, call: Call, forms: CallForms): AsyncGenerator<RelayEvent, void> {
     for (;;) {
-      const one = await this.admit(exchange, call);
+      const one = await this.admit(exchange, call, forms);
       exchange.attempts += 1;
       const miss = yield* this.attempt.run(exchange, one);
       if (miss === undefined) return;
@@ -72,15 +73,15 @@ export class Pipeline {
   }
 
   /** One round trip gives the account and the lease. @throws RelayError when nothing was taken */
-  private async admit(exchange: Exchange, call: Call): Promise<Try> {
+  private async admit(exchange: Exchange, call: Call, forms: CallForms): Promise<Try> {
     let key = exchange.caller.key;
     for (let asked = 0; asked < MAX_STALE; asked += 1) {
       // Perhaps an account was made on another replica, and its hint is still on the way.
       if (this.memo.of(call, key).length === 0) await this.watch.refresh();
       const accounts = this.accounts.all();
-      const candidates = this.candidates(call, key);
+      const candidates = await this.expressible(call, forms, this.candidates(call, key), accounts);
       const decision = await this.ask(exchange, call, key, candidates);
-      if (decision.admitted) return this.tryOf(call, decision.lease, accounts);
+      if (decision.admitted) return this.tryOf(call, forms, decision.lease, accounts);
       if (decision.refusal !== 'stale') throw refusedAdmission(decision);
       key = await this.reread(exchange, key);
     }
@@ -91,6 +92,43 @@ export class Pipeline {
     const candidates = this.memo.of(call, key);
     if (candidates.length > 0) return candidates;
     throw new RelayError('model-unknown', `model: ${call.model} is not known, or this key may not use it`);
+  }
+
+  /**
+   * Those whose dialect can say the whole call. @throws RelayError naming what none of them can say, before anything is
+   * taken
+   */
+  private async expressible(
+    call: Call,
+    forms: CallForms,
+    candidates: readonly Candidate[],
+    accounts: readonly Account[],
+  ): Promise<readonly Candidate[]> {
+    const able: Candidate[] = [];
+    let unsaid: CallError | undefined;
+    for (const candidate of candidates) {
+      const way = this.wayTo(call, accounts, candidate.accountId);
+      try {
+        if (way !== undefined) await forms.of(way.dialect, way.model);
+        able.push(candidate);
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error;
+        unsaid ??= error;
+      }
+    }
+    if (able.length === 0 && unsaid !== undefined) throw new RelayError('call-invalid', unsaid.message);
+    // The same array for as long as it is the same: calls of one batch send it once.
+    return able.length === candidates.length ? candidates : able;
+  }
+
+  private wayTo(
+    call: Call,
+    accounts: readonly Account[],
+    id: string,
+  ): (Way & { readonly account: Account }) | undefined {
+    const account = accounts.find((one) => one.id === id);
+    const way = account && wayTo(call, account, this.registry.get(account.kind));
+    return way && { ...way, account };
   }
 
   private async ask(exchange: Exchange, call: Call, key: ApiKey, candidates: readonly Candidate[]) {
@@ -128,14 +166,17 @@ export class Pipeline {
    * @param accounts what the candidates were chosen from: an edit may have come in since, and what was admitted is what
    * is sent
    */
-  private tryOf(call: Call, lease: Lease, accounts: readonly Account[]): Try {
-    const account = accounts.find(({ id }) => id === lease.accountId);
-    const upstream = account === undefined ? undefined : this.registry.get(account.kind);
-    const model = account && upstream && upstreamModel(account, upstream, call.model);
-    if (account === undefined || upstream === undefined || model === undefined) {
-      throw new Error(`Account ${lease.accountId} was chosen but is not known`);
-    }
-    return { call, lease, account, upstream, model };
+  private async tryOf(
+    call: Call,
+    forms: CallForms,
+    lease: Lease,
+    accounts: readonly Account[],
+  ): Promise<Try> {
+    const way = this.wayTo(call, accounts, lease.accountId);
+    if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
+    const { account, upstream, model, dialect } = way;
+    // Made before admission from the same settings, so that nothing can be refused now.
+    return { call, sent: await forms.of(dialect, model), lease, account, upstream, model };
   }
 }
 

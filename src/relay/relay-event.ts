@@ -1,6 +1,6 @@
 import type { AnswerReader, Framing, Usage } from '../dialects/dialect.ts';
 import type { Outcome } from '../scheduler/settlement.ts';
-import type { RelayError } from '../errors/relay-error.ts';
+import type { ErrorWords } from './error-words.ts';
 
 /**
  * What a relay service's Observable says, in this order: `head` exactly once, `data` any number of times, `end` once.
@@ -28,6 +28,6 @@ export interface RelayEnd {
   readonly type: 'end';
   readonly outcome: Outcome;
   readonly usage: Usage;
-  /** Why the answer is broken; undefined when it is whole (or the upstream's own error frame ended it). */
-  readonly failure?: RelayError;
+  /** Why the answer is broken; undefined when it is whole (or the upstream's own error frame ended it where the client reads it). */
+  readonly failure?: ErrorWords;
 }

@@ -7,6 +7,7 @@ import type { Env } from '../config/env.ts';
 import type { DialectError } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { Exchange } from './exchange.ts';
+import { dialectError, type ErrorWords } from './error-words.ts';
 import { Journal } from './journal.ts';
 import type { RelayEvent, RelayHead } from './relay-event.ts';
 
@@ -95,10 +96,6 @@ function endAfterUpload(response: ServerResponse, body: Buffer): void {
   };
   const clock = setTimeout(end, LINGER_MS);
   request.once('end', end).once('close', end).resume();
-}
-
-export function dialectError(error: RelayError, requestId: string): DialectError {
-  return { kind: error.kind, status: error.status, message: error.message, requestId };
 }
 
 class Answer {
@@ -206,7 +203,7 @@ class Answer {
   }
 
   /** After the head: tell the failure where the client can read it, else break off so that no torso looks whole. */
-  private finish(failure: RelayError | undefined): void {
+  private finish(failure: ErrorWords | undefined): void {
     const { response, dialect, requestId } = this.exchange;
     const framing = this.head?.framing ?? 'json';
     this.ended = true;

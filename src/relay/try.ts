@@ -2,10 +2,14 @@ import type { Call } from '../dialects/dialect.ts';
 import type { Lease } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import type { SentCall } from './call-forms.ts';
 
 /** One try of a call: the account that the lease names, under the name it knows the model by. */
 export interface Try {
+  /** As the client made it. */
   readonly call: Call;
+  /** As this account is asked it. */
+  readonly sent: SentCall;
   readonly lease: Lease;
   readonly account: Account;
   readonly upstream: Upstream;

@@ -1,14 +1,16 @@
+import { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { CredentialRefused, CredentialStore } from '../accounts/credential-store.ts';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
+import type { Call } from '../dialects/dialect.ts';
 import { withModel } from '../dialects/model-edit.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Credentials } from '../upstream/account.ts';
 import { orCut } from '../upstream/or-cut.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
-import type { UpstreamRequest, Verdict } from '../upstream/upstream.ts';
+import type { Envelope, UpstreamRequest, UpstreamStream, Verdict } from '../upstream/upstream.ts';
 import { AnswerBody } from './answer-body.ts';
 import type { Exchange } from './exchange.ts';
 import { SecretMask } from './secret-mask.ts';
@@ -55,19 +57,22 @@ export class UpstreamCall {
     return second;
   }
 
-  private shape(exchange: Exchange, { call, account, upstream, model }: Try): UpstreamRequest {
-    const mapped = model !== call.model;
-    if (mapped && !exchange.edits.includes('model')) exchange.edits.push('model');
+  private shape(exchange: Exchange, { sent, account, upstream, model }: Try): UpstreamRequest {
+    const { call } = sent;
+    const envelope = upstream.envelope?.(call, account, model) ?? ownEnvelope(call, model);
+    for (const edit of [...sent.edits, ...envelope.edits]) {
+      if (!exchange.edits.includes(edit)) exchange.edits.push(edit);
+    }
     return {
       method: 'POST',
       url: upstream.address(call, account, model),
-      headers: { ...call.headers, 'content-type': 'application/json' },
-      body: mapped && call.modelSpans.length > 0 ? withModel(call, model) : call.body,
+      headers: { ...envelope.headers, 'content-type': 'application/json' },
+      body: envelope.body,
     };
   }
 
   private async ask(
-    { call, upstream }: Try,
+    { sent: { call }, upstream }: Try,
     request: UpstreamRequest,
     credentials: Credentials,
     signal: AbortSignal,
@@ -76,15 +81,25 @@ export class UpstreamCall {
     const { clocks } = this.env;
     const headersMs = call.framing === 'json' ? clocks.jsonHeadersMs : clocks.headersMs;
     const signed = { ...request, headers: await upstream.sign(request, credentials) };
-    const answer = await this.client.send(signed, { signal, headersMs });
+    const answer = await this.client.send(signed, { signal, headersMs, proxy: credentials.proxyUrl });
     const { status } = answer;
     const mask = new SecretMask(credentials.values);
+    const open = (stream: UpstreamStream): AnswerBody =>
+      new AnswerBody(stream.body, clocks.idleMs, (chunk) => mask.bytes(chunk));
+    const decoded = (stream: UpstreamStream): UpstreamStream => upstream.decode?.(call, stream) ?? stream;
     const headers = mask.headers(answer.headers);
-    const body = new AnswerBody(answer.body, clocks.idleMs, (chunk) => mask.bytes(chunk));
     heard(status, headers);
-    if (status >= 200 && status < 300) return { status, headers, body, verdict: undefined };
+    if (status >= 200 && status < 300) {
+      const plain = decoded({ ...answer, headers });
+      return { status: plain.status, headers: plain.headers, body: open(plain), verdict: undefined };
+    }
+    const body = open(answer);
     const { bytes } = await body.peek(JUDGED_BYTES);
-    return { status, headers, body, verdict: upstream.judge({ status, headers, body: bytes }) };
+    const verdict = upstream.judge({ status, headers, body: bytes });
+    if (upstream.decode === undefined) return { status, headers, body, verdict };
+    body.destroy();
+    const plain = decoded({ status, headers, body: Readable.from([bytes]) });
+    return { status: plain.status, headers: plain.headers, body: open(plain), verdict };
   }
 
   /** Credentials, or the end of the attempt: one that has expired and cannot be renewed parks its account. */
@@ -137,4 +152,14 @@ export class UpstreamCall {
     // Without the database nothing is parked, and the next call meets the same refusal.
     await this.scheduler.park(parking).catch(() => false);
   }
+}
+
+/** The call as it is, but for the model's name. */
+function ownEnvelope(call: Call, model: string): Envelope {
+  const mapped = model !== call.model;
+  return {
+    headers: call.headers,
+    body: mapped && call.modelSpans.length > 0 ? withModel(call, model) : call.body,
+    edits: mapped ? ['model'] : [],
+  };
 }

@@ -4,6 +4,9 @@ import { cannot } from './cannot.ts';
 import { CLIENT_SIDES, UPSTREAM_SIDES } from './sides-of.ts';
 import { type AnswerTranslator, documentAnswer, streamedAnswer } from './translated-answer.ts';
 
+/** Where the clients' documents hold the conversation. */
+const CONVERSATION = new Set(['messages', 'contents', 'input']);
+
 /** A call in the dialect of the account that serves it, and the way back. */
 export interface Translation {
   readonly call: Call;
@@ -51,11 +54,12 @@ export function translate(call: Call, to: DialectName, model: string): Translati
     query: '',
     body: Buffer.from(JSON.stringify(written.body)),
   };
+  const kept = withoutConversation(request);
   return {
     call: translated,
     edits: [`translated:${call.dialect}>${to}`, ...leftOut(request), ...written.edits],
     answer(about) {
-      const context: AnswerContext = { ...about, request, model: call.model };
+      const context: AnswerContext = { ...about, request: kept, model: call.model };
       if (call.operation === 'count') {
         return documentAnswer((document) => client.countDocument!(upstream.readCount!(document)));
       }
@@ -64,6 +68,12 @@ export function translate(call: Call, to: DialectName, model: string): Translati
         : streamedAnswer(upstream.reader(), client.writer(context, clientFraming(call.framing)));
     },
   };
+}
+
+/** A stream may last for minutes, and its writer asks for settings only: the conversation is let go. */
+function withoutConversation(request: NeutralRequest): NeutralRequest {
+  const source = Object.entries(request.source).filter(([name]) => !CONVERSATION.has(name));
+  return { ...request, system: [], messages: [], source: Object.fromEntries(source) };
 }
 
 /** Advice without an equivalent, told by the field's outermost name. */
