@@ -1,0 +1,41 @@
+import { closeLentDispatcher } from '../support/genai.ts';
+import { Rehearsal } from '../support/relay.ts';
+import { CASES, type Cell } from './cases.ts';
+import { ACCOUNTS, type AccountName, type DoorName, DOORS, type Reach } from './cells.ts';
+
+/** Every case on every account that a door reaches, with the door's official client, over sockets. */
+export function runDoor(door: DoorName): void {
+  const { title, driver: makeDriver, reaches } = DOORS[door];
+  let rehearsal: Rehearsal;
+  let key: string;
+
+  beforeAll(async () => {
+    rehearsal = await Rehearsal.start();
+    await Promise.all(Object.values(ACCOUNTS).map((account) => account.make(rehearsal)));
+    key = (await rehearsal.key({ scopes: ['claude', 'gemini', 'openai', 'bedrock'] })).key;
+  });
+  afterEach(async () => {
+    await rehearsal.quiet();
+    rehearsal.simulator.clear();
+  });
+  afterAll(async () => {
+    await rehearsal.close();
+    await closeLentDispatcher();
+  });
+
+  const cells = Object.entries(reaches) as [AccountName, Reach][];
+  describe.each(cells)(`the door "${title}", served by %s (%s)`, (account) => {
+    const cases = CASES.filter((one) => one.absent?.(door, account) === undefined);
+    it.each(cases.map((one) => [one.title, one] as const))('%s', async (_, one) => {
+      const cell: Cell = {
+        door,
+        account,
+        serving: ACCOUNTS[account],
+        driver: makeDriver({ url: rehearsal.url, key }),
+        simulator: rehearsal.simulator,
+        lastRow: () => rehearsal.lastRow(),
+      };
+      await one.run(cell);
+    });
+  });
+}
