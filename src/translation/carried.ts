@@ -2,12 +2,15 @@ import type { Mint, Signature } from './neutral.ts';
 
 /**
  * What one dialect has no field for and another vendor needs back in the next turn, carried by the client itself, so
- * that no replica has to remember it: inside the id of a tool call, or in the place of a signature. Versioned, of the
- * characters that every SDK allows in an id (`[A-Za-z0-9_-]`), and made of nothing but what the client was told.
+ * that no replica has to remember it: inside the id of a tool call, or in the place of a signature. Made of nothing but
+ * what the client was told.
  *
- * Wire form: `rlsig1_` and the base64url of a JSON array.
+ * Wire form: the prefix, which names the version, and the base64 of a JSON array written in such a way that both consist
+ * of letters and digits only. So one form is legal wherever an SDK looks closer: ids are `[A-Za-z0-9_-]`; Gemini's
+ * `thoughtSignature` and Converse's `redactedContent` are bytes in JSON, which Go and Java decode by the standard alphabet
+ * and Python writes again by the URL's, each with its own mind about padding. Here the three agree.
  */
-export const CARRIED_PREFIX = 'rlsig1_';
+export const CARRIED_PREFIX = 'rlsig001';
 
 /** Thoughts that must come back before a tool call (Anthropic, Bedrock), or the seal on the call itself (Gemini). */
 export type Carried =
@@ -17,6 +20,14 @@ export type Carried =
 
 const MINTS: Readonly<Record<string, Mint>> = { a: 'anthropic', g: 'google', o: 'openai', b: 'bedrock' };
 const LETTERS: Readonly<Record<Mint, string>> = { anthropic: 'a', google: 'g', openai: 'o', bedrock: 'b' };
+
+/** Written as `\u` escapes: beyond ASCII, and what base64 would need its last two characters for. */
+const ESCAPED = /[>?~\x7f-\uffff]/g;
+
+/** Something of ours, whole or broken, that stands in a signature's or an id's place. */
+export function isCarried(value: unknown): value is string {
+  return typeof value === 'string' && value.startsWith(CARRIED_PREFIX);
+}
 
 /** A tool call's id with everything that must come back with it; the id itself when there is nothing. */
 export function packToolId(id: string, carried: readonly Carried[]): string {
@@ -38,12 +49,15 @@ export function packSignature(signature: Signature, native: Mint): string {
 
 /** What stands in a signature's place; one that is not packed is the native vendor's. Undefined: packed, but broken. */
 export function unpackSignature(value: string, native: Mint): Signature | undefined {
-  if (!value.startsWith(CARRIED_PREFIX)) return { minted: native, value };
+  if (!isCarried(value)) return { minted: native, value };
   const [kind, letter, own] = unpack(value) ?? [];
   return kind === 's' ? signatureOf(letter, own) : undefined;
 }
 
-/** Several carried things in the place of one signature (thoughts before a call, in Gemini's thoughtSignature). */
+/**
+ * Several carried things in the place of one signature (thoughts before a call, in Gemini's thoughtSignature). None at
+ * all is a mark as well: another vendor's model made this, and sealed nothing.
+ */
 export function packCarried(carried: readonly Carried[]): string {
   return pack(['c', ...carried.map(row)]);
 }
@@ -88,14 +102,21 @@ function signatureOf(letter: unknown, value: unknown): Signature | undefined {
 }
 
 function pack(row: readonly unknown[]): string {
-  return CARRIED_PREFIX + Buffer.from(JSON.stringify(row)).toString('base64url');
+  const text = JSON.stringify(row).replace(ESCAPED, escape);
+  // three bytes make four characters; white space at the end keeps base64 from padding
+  const padded = text.padEnd(Math.ceil(text.length / 3) * 3);
+  return CARRIED_PREFIX + Buffer.from(padded, 'latin1').toString('base64');
+}
+
+function escape(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 function unpack(value: string): unknown[] | undefined {
-  if (!value.startsWith(CARRIED_PREFIX)) return undefined;
+  if (!isCarried(value)) return undefined;
   try {
     const row: unknown = JSON.parse(
-      Buffer.from(value.slice(CARRIED_PREFIX.length), 'base64url').toString('utf8'),
+      Buffer.from(value.slice(CARRIED_PREFIX.length), 'base64').toString('latin1'),
     );
     return Array.isArray(row) ? row : undefined;
   } catch {
