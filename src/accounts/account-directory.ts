@@ -65,6 +65,7 @@ function frozen(account: Account): Account {
   return Object.freeze({
     ...account,
     groups: Object.freeze([...account.groups]),
+    settings: Object.freeze({ ...account.settings }),
     models:
       models === null
         ? null

@@ -1,8 +1,13 @@
 import type { AccountDto, CreateAccountDto, UpdateAccountDto } from './account.dto.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import type { AccountSettings, AccountView } from './accounts.repository.ts';
 
 /** What is wished, over what is there, over the defaults. */
-export function settingsOf(wish: CreateAccountDto | UpdateAccountDto, before?: AccountView): AccountSettings {
+export function settingsOf(
+  wish: CreateAccountDto | UpdateAccountDto,
+  upstream: Upstream,
+  before?: AccountView,
+): AccountSettings {
   return {
     name: wish.name ?? before?.name ?? '',
     kind: before?.kind ?? ('kind' in wish ? wish.kind : ''),
@@ -13,7 +18,18 @@ export function settingsOf(wish: CreateAccountDto | UpdateAccountDto, before?: A
     models: wish.models === undefined ? (before?.models ?? null) : wish.models,
     onClientLeave: wish.onClientLeave ?? before?.onClientLeave ?? 'cancel',
     enabled: wish.enabled ?? before?.enabled ?? true,
+    settings: wish.credentials === undefined ? (before?.settings ?? {}) : plainOf(wish.credentials, upstream),
   };
+}
+
+/** The fields that the kind names as no secrets. */
+function plainOf(
+  credentials: Readonly<Record<string, unknown>>,
+  upstream: Upstream,
+): Readonly<Record<string, string>> {
+  const plain = upstream.plainCredentials ?? [];
+  const fields = Object.entries(textsOf(credentials)).filter(([name]) => plain.includes(name));
+  return Object.fromEntries(fields);
 }
 
 /** Credential values that were checked, as they are sealed. */

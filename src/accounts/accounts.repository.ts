@@ -12,6 +12,7 @@ export interface AccountSettings {
   readonly models: ModelPolicy | null;
   readonly onClientLeave: 'cancel' | 'drain';
   readonly enabled: boolean;
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 export interface Cooldown {
@@ -37,7 +38,7 @@ type Row<T extends Account> = Omit<T, 'version'> & { readonly version: string; r
 
 const ACCOUNT = `
   a.id, a.version, a.name, a.kind, a.base_url as "baseUrl", a.priority, a.weight,
-  a.max_concurrency as "maxConcurrency", a.models, a.on_client_leave as "onClientLeave", a.enabled, '{}'::jsonb as settings,
+  a.max_concurrency as "maxConcurrency", a.models, a.on_client_leave as "onClientLeave", a.enabled, a.settings,
   coalesce(c.version, 0) as "credentialsVersion",
   array(select m.group_id from account_group_members m where m.account_id = a.id order by m.group_id) as groups,
   a.deleted_at is not null as deleted`;
@@ -100,8 +101,8 @@ export async function insertAccount(
 ): Promise<void> {
   await tx.query(
     `insert into accounts (id, version, name, kind, base_url, priority, weight, max_concurrency, models,
-        on_client_leave, enabled)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+        on_client_leave, enabled, settings)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
     parameters(id, version, settings),
   );
   await tx.query(`insert into account_state (id) values ($1)`, [id]);
@@ -115,7 +116,7 @@ export async function updateAccount(
 ): Promise<void> {
   await tx.query(
     `update accounts set version = $2, name = $3, kind = $4, base_url = $5, priority = $6, weight = $7,
-        max_concurrency = $8, models = $9, on_client_leave = $10, enabled = $11, updated_at = now()
+        max_concurrency = $8, models = $9, on_client_leave = $10, enabled = $11, settings = $12, updated_at = now()
       where id = $1`,
     parameters(id, version, settings),
   );
@@ -159,5 +160,6 @@ function parameters(id: string, version: bigint, settings: AccountSettings): unk
     settings.models === null ? null : JSON.stringify(settings.models),
     settings.onClientLeave,
     settings.enabled,
+    JSON.stringify(settings.settings),
   ];
 }

@@ -54,8 +54,8 @@ export class AccountsService {
 
   /** @throws ProblemError 400 naming each wrong field, 409 when the name is taken */
   async create(actor: string, wish: CreateAccountDto): Promise<AccountView> {
-    const settings = settingsOf(wish);
     const upstream = this.upstreamOf(wish.kind);
+    const settings = settingsOf(wish, upstream);
     refuse([
       ...checkBaseUrl(upstream, settings.baseUrl, this.policy),
       ...checkCredentials(upstream, wish.credentials, this.policy),
@@ -117,8 +117,8 @@ export class AccountsService {
 
   private async edit(tx: EntityManager, version: bigint, id: string, wish: UpdateAccountDto): Promise<Edit> {
     const before = known(await findAccount(tx, id));
-    const settings = settingsOf(wish, before);
     const upstream = this.upstreamOf(before.kind);
+    const settings = settingsOf(wish, upstream, before);
     refuse([
       ...(wish.baseUrl === undefined ? [] : checkBaseUrl(upstream, settings.baseUrl, this.policy)),
       ...checkOrigin(upstream, before.baseUrl, settings.baseUrl, wish.credentials !== undefined),

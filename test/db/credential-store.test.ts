@@ -143,6 +143,7 @@ async function makeAccount(values: Record<string, string>): Promise<Account> {
     models: null,
     onClientLeave: 'cancel' as const,
     enabled: true,
+    settings: {},
   };
   const entry = { actor: 'test', action: 'create', resource: 'account', resourceId: id };
   await changes.write(entry, async (tx, version) => {

@@ -32,6 +32,7 @@ async function makeAccount(vault: CredentialVault, values: Record<string, string
     models: null,
     onClientLeave: 'cancel',
     enabled: true,
+    settings: {},
   });
   await vault.insert(source, id, values);
   return id;
