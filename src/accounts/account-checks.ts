@@ -9,7 +9,7 @@ import type { FieldProblem, Upstream } from '../upstream/upstream.ts';
 const MOST_MODELS = 500;
 const MOST_CREDENTIAL_FIELDS = 16;
 const MOST_CREDENTIAL_CHARACTERS = 16_384;
-const PATTERN = /^[A-Za-z0-9._:@/*-]{1,256}$/;
+const PATTERN = /^[A-Za-z0-9._:@,/*-]{1,256}$/;
 
 /** @throws ProblemError 400 naming the fields, when there is any problem */
 export function refuse(problems: readonly FieldProblem[]): void {
@@ -42,7 +42,7 @@ function checkAllow(allow: unknown): readonly FieldProblem[] {
       : [
           {
             field: `models.allow.${index}`,
-            problem: 'must be 1 to 256 letters, digits and . _ : @ / - with * for any run of characters',
+            problem: 'must be 1 to 256 letters, digits and . _ : @ , / - with * for any run of characters',
           },
         ],
   );
@@ -71,7 +71,7 @@ function checkName(name: unknown, field: string): readonly FieldProblem[] {
 
 /** A name as it may stand in an error: short, and nothing but what a field name is made of. */
 function shown(name: string): string {
-  return name.slice(0, 64).replace(/[^A-Za-z0-9._:@/-]/g, '?');
+  return name.slice(0, 64).replace(/[^A-Za-z0-9._:@,/-]/g, '?');
 }
 
 /** The shape that every kind shares, then what the kind itself says, then the addresses the relay would call. */

@@ -5,6 +5,7 @@ import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { ClaudeController } from './claude.controller.ts';
 import { ClaudeService } from './claude.service.ts';
 import { claude } from './claude.upstream.ts';
+import { claudeConsole } from './console/console.upstream.ts';
 
 @Module({
   imports: [KeysModule, RelayModule],
@@ -14,5 +15,6 @@ import { claude } from './claude.upstream.ts';
 export class ClaudeModule {
   constructor(registry: UpstreamRegistry) {
     registry.register(claude);
+    registry.register(claudeConsole);
   }
 }

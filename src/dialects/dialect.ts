@@ -26,7 +26,7 @@ export interface Call {
   readonly dialect: DialectName;
   readonly operation: Operation;
   readonly lane: Lane;
-  /** The model as the client named it, validated: `[A-Za-z0-9._:@/-]`, no `.`/`..` segment, at most 256 chars. */
+  /** The model as the client named it, validated: `[A-Za-z0-9._:@,/-]`, no `.`/`..` segment, at most 256 chars. */
   readonly model: string;
   /** Where the body names the model (the JSON string tokens, quotes included); empty when only the path does. */
   readonly modelSpans: readonly Span[];

@@ -7,6 +7,7 @@ describe('the name of a model', () => {
     'gemini-2.5-pro',
     'tunedModels/my-model',
     'anthropic.claude-3-5-sonnet-20241022-v2:0',
+    'ccr,openrouter,anthropic/claude-sonnet-5',
     'publishers/anthropic/models/claude@20251001',
     'a'.repeat(256),
   ])('may be %s', (name) => {

@@ -1,7 +1,7 @@
 import { CallError } from './dialect.ts';
 
 const MAX_LENGTH = 256;
-const ALPHABET = /^[A-Za-z0-9._:@/-]+$/;
+const ALPHABET = /^[A-Za-z0-9._:@,/-]+$/;
 
 /**
  * A model's name may stand in an upstream's path, so it is made of harmless characters and of segments that go
@@ -13,7 +13,7 @@ export function checkModelName(value: unknown, field = 'model'): string {
   if (value.length === 0) throw new CallError(`${field}: must not be empty`);
   if (value.length > MAX_LENGTH) throw new CallError(`${field}: must have at most ${MAX_LENGTH} characters`);
   if (!ALPHABET.test(value)) {
-    throw new CallError(`${field}: may hold letters, digits and . _ : @ / - only`);
+    throw new CallError(`${field}: may hold letters, digits and . _ : @ , / - only`);
   }
   for (const segment of value.split('/')) {
     if (segment === '' || segment === '.' || segment === '..') {

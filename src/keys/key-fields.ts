@@ -46,7 +46,7 @@ export const ModelPatterns = (): PropertyDecorator =>
     IsArray(),
     ArrayMaxSize(MOST_PATTERNS),
     ArrayUnique(),
-    Matches(/^[A-Za-z0-9._:@/*-]{1,256}$/, {
+    Matches(/^[A-Za-z0-9._:@,/*-]{1,256}$/, {
       each: true,
       message:
         'must each be a model name of 1 to 256 characters, in which * stands for any run of characters',

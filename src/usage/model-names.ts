@@ -22,5 +22,5 @@ export function priceNames(model: string): readonly string[] {
 }
 
 /** As the dialects take them; nothing that Postgres or a log would stumble over. */
-export const MODEL_NAME = /^[A-Za-z0-9._:@/-]{1,256}$/;
-export const MODEL_NAME_PROBLEM = 'must be a model name: 1 to 256 of letters, digits and . _ : @ / -';
+export const MODEL_NAME = /^[A-Za-z0-9._:@,/-]{1,256}$/;
+export const MODEL_NAME_PROBLEM = 'must be a model name: 1 to 256 of letters, digits and . _ : @ , / -';
