@@ -4,6 +4,7 @@ import { RelayModule } from '../relay/relay.module.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { ClaudeController } from './claude.controller.ts';
 import { ClaudeService } from './claude.service.ts';
+import { ccr } from './ccr/ccr.upstream.ts';
 import { claude } from './claude.upstream.ts';
 import { claudeConsole } from './console/console.upstream.ts';
 
@@ -16,5 +17,6 @@ export class ClaudeModule {
   constructor(registry: UpstreamRegistry) {
     registry.register(claude);
     registry.register(claudeConsole);
+    registry.register(ccr);
   }
 }
