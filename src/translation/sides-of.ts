@@ -1,8 +1,14 @@
 import type { DialectName } from '../dialects/dialect.ts';
+import { geminiClient } from './gemini/gemini-client.ts';
+import { geminiUpstream } from './gemini/gemini-upstream.ts';
 import type { ClientSide, UpstreamSide } from './sides.ts';
 
 /** Which dialects clients may speak to accounts of another dialect; one line each. */
-export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {};
+export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {
+  gemini: geminiClient,
+};
 
 /** Which dialects a translated call may be written in; one line each. */
-export const UPSTREAM_SIDES: Partial<Record<DialectName, UpstreamSide>> = {};
+export const UPSTREAM_SIDES: Partial<Record<DialectName, UpstreamSide>> = {
+  gemini: geminiUpstream,
+};

@@ -1,0 +1,77 @@
+import type { Fields, Leave } from './fields.ts';
+
+/**
+ * What may be left out of a translated call, beside what the middle form says, and why an answer without it is still
+ * the answer. A field that is not here is refused by its name: whatever Google adds, and today `cachedContent`, `store`,
+ * `continuationToken`, `responseModalities`, `speechConfig`, `imageConfig`, `responseFormat`, log probabilities, and tools
+ * that Google runs itself (`googleSearch`, `codeExecution`, `urlContext`, `fileSearch`, `computerUse`, `mcpServers` …).
+ */
+const ADVICE: Readonly<Record<Place, Readonly<Record<string, string>>>> = {
+  body: {
+    labels: 'accounting, of Google’s own bills',
+    serviceTier: 'how fast and how dear Google may serve it',
+  },
+  generationConfig: {
+    mediaResolution: 'how many tokens an image may take; each vendor weighs that by itself',
+  },
+  thinkingConfig: {},
+  toolConfig: {},
+  functionCallingConfig: {},
+  tool: {},
+  declaration: {
+    response: 'a description of what the tool answers; the answer itself comes anyway',
+    responseJsonSchema: 'likewise',
+  },
+  content: {},
+  part: {
+    partMetadata: 'the client’s own notes, which no model sees',
+    mediaResolution: 'as in generationConfig',
+  },
+  functionCall: {},
+  functionResponse: {},
+  media: {},
+};
+
+/** Values that ask for nothing: the field does not count as given. */
+const IDLE: Readonly<Partial<Record<Place, Readonly<Record<string, (value: unknown) => boolean>>>>> = {
+  body: { store: (value) => value === true },
+  generationConfig: {
+    candidateCount: (value) => value === 1,
+    responseLogprobs: (value) => value === false,
+    responseModalities: (value) =>
+      Array.isArray(value) && value.every((one) => String(one).toUpperCase() === 'TEXT'),
+    enableEnhancedCivicAnswers: (value) => value === false,
+    mediaResolution: (value) => value === 'MEDIA_RESOLUTION_UNSPECIFIED',
+  },
+  toolConfig: { includeServerSideToolInvocations: (value) => value === false },
+  functionCallingConfig: { streamFunctionCallArguments: (value) => value === false },
+  declaration: { behavior: (value) => value === 'BLOCKING' || value === 'UNSPECIFIED' },
+  functionCall: { willContinue: (value) => value === false },
+  functionResponse: {
+    willContinue: (value) => value === false,
+    scheduling: (value) => value === 'WHEN_IDLE' || value === 'SCHEDULING_UNSPECIFIED',
+  },
+  part: { thought: (value) => value === false },
+};
+
+export type Place =
+  | 'body'
+  | 'generationConfig'
+  | 'thinkingConfig'
+  | 'toolConfig'
+  | 'functionCallingConfig'
+  | 'tool'
+  | 'declaration'
+  | 'content'
+  | 'part'
+  | 'functionCall'
+  | 'functionResponse'
+  | 'media';
+
+/** What the reader of this object took no notice of. */
+export function leaveRest(fields: Fields, place: Place, leave: Leave): void {
+  for (const { name, at, value } of fields.rest()) {
+    if (IDLE[place]?.[name]?.(value) === true) continue;
+    leave({ at, advice: Object.hasOwn(ADVICE[place], name) });
+  }
+}
