@@ -12,7 +12,10 @@ export function upstreamModel(account: Account, upstream: Upstream, model: strin
   if (mapped !== undefined && Object.hasOwn(mapped, model)) return mapped[model];
   const own = upstream.modelName?.(model, account);
   const allowed = account.models?.allow;
-  if (allowed !== undefined) return matchesAny(allowed, model) ? (own ?? model) : undefined;
+  if (allowed !== undefined) {
+    const listed = [model, own ?? model].some((name) => matchesAny(allowed, name));
+    return listed ? (own ?? model) : undefined;
+  }
   if (upstream.modelName !== undefined) return own;
   return matchesAny(upstream.defaultModels, model) ? model : undefined;
 }

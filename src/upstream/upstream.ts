@@ -71,7 +71,7 @@ export interface Upstream {
   /** Credential fields that hold a URL the relay will call: each is checked like a `baseUrl` when it is saved. */
   readonly credentialUrls?: readonly string[];
   /**
-   * The kind's own name for a public model name that the account neither maps nor lists; undefined = not one of its
+   * The kind's own name for a public model name that the account does not map; undefined = not one of its
    * own, served only where `models.allow` lists it as it is. Absent: the name itself, where `defaultModels` match it.
    */
   modelName?(model: string, account: Account): string | undefined;
