@@ -15,6 +15,8 @@ export interface DocumentSink {
   document(): void;
   /** What was heard since the last whole document does not count. */
   drop(): void;
+  /** The event that says that nothing follows, where the dialect has one. */
+  over?(): void;
 }
 
 const LIMITS = { depth: 1_000, names: Number.MAX_SAFE_INTEGER };
@@ -37,10 +39,15 @@ export class AnswerDocuments implements JsonListener, SseListener {
   private documents = 0;
   private empty = true;
   private itemDepth = 0;
+  private readonly last: Uint8Array | undefined;
+  /** Bytes of `last` that the event at hand began with; -1 once it is another event. */
+  private matched = 0;
 
-  constructor(framing: Framing, document: PathNode, sink: DocumentSink) {
+  /** @param last how the data of an SSE dialect's last event begins, when that is no JSON */
+  constructor(framing: Framing, document: PathNode, sink: DocumentSink, last?: string) {
     this.framing = framing;
     this.sink = sink;
+    this.last = last === undefined ? undefined : Buffer.from(last);
     this.cursor = new PathCursor(framing === 'json-array' ? { ...document, items: document } : document);
     this.framer = framing === 'sse' ? new SseFramer(this) : undefined;
   }
@@ -79,10 +86,29 @@ export class AnswerDocuments implements JsonListener, SseListener {
   }
 
   data(bytes: Uint8Array, start: number, end: number): void {
-    this.machine.push(bytes, start, end);
+    const { last } = this;
+    if (last === undefined || this.matched < 0) {
+      this.machine.push(bytes, start, end);
+      return;
+    }
+    let at = start;
+    while (at < end && this.matched < last.length && bytes[at] === last[this.matched]) {
+      at += 1;
+      this.matched += 1;
+    }
+    if (at === end || this.matched === last.length) return;
+    if (this.matched > 0) this.machine.push(last, 0, this.matched);
+    this.matched = -1;
+    this.machine.push(bytes, at, end);
   }
 
   end(): void {
+    const { last, matched } = this;
+    this.matched = 0;
+    if (last !== undefined && matched === last.length) {
+      this.sink.over?.();
+      return;
+    }
     if (this.machine.done) {
       this.documents += 1;
       this.sink.document();

@@ -35,6 +35,8 @@ export interface Call {
    * advisor tool), validated; the key must be allowed each of them. Absent = none.
    */
   readonly otherModels?: readonly string[];
+  /** Where the body says what a permitted edit may have to change, by path; only what the dialect's edits look for. */
+  readonly editSpans?: Readonly<Record<string, Span>>;
   readonly framing: Framing;
   /** Output tokens asked for at most; undefined when the client did not say. */
   readonly maxOutputTokens: number | undefined;

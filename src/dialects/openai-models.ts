@@ -10,9 +10,10 @@ export function openaiModelPage(cards: readonly ModelCard[]): object {
 export function openaiModel(card: ModelCard): Record<string, unknown> {
   const created = Math.floor(Date.parse(card.createdAt) / 1000);
   return {
-    id: card.id,
-    object: 'model',
     created: Number.isFinite(created) ? created : 0,
     owned_by: 'relay',
+    ...card.raw,
+    object: 'model',
+    id: card.id,
   };
 }

@@ -1,4 +1,6 @@
-import type { DialectError, ErrorKind } from './dialect.ts';
+import type { Dialect, DialectError, ErrorKind } from './dialect.ts';
+import { readOpenaiError } from './openai-failure.ts';
+import { openaiReader } from './openai-reader.ts';
 
 /** `type` and `code` of OpenAI's error object (platform docs, "Error codes"); code null where it has none. */
 const ERRORS: Readonly<Record<ErrorKind, readonly [type: string, code: string | null]>> = {
@@ -17,7 +19,62 @@ const ERRORS: Readonly<Record<ErrorKind, readonly [type: string, code: string | 
   internal: ['server_error', null],
 };
 
-export function openaiErrorBody({ kind, message }: DialectError): string {
+/**
+ * Of the upstream's headers the client gets what tells of the answer; `openai-organization` and `openai-project` name
+ * the account and stay behind.
+ */
+export const OPENAI_ANSWER_HEADERS = [
+  'content-type',
+  'x-request-id',
+  'openai-processing-ms',
+  'openai-version',
+  'x-ratelimit-*',
+  'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+];
+
+/** Chat completions and embeddings. */
+export const openai: Dialect = {
+  name: 'openai',
+  answerHeaders: OPENAI_ANSWER_HEADERS,
+  contentType: (framing) => (framing === 'sse' ? 'text/event-stream' : 'application/json'),
+  reader: openaiReader,
+  errorBody: openaiErrorBody,
+  errorHeaders: openaiErrorHeaders,
+  errorFrame: (error) => `data: ${openaiErrorBody(error)}\n\n`,
+  readError: readOpenaiError,
+};
+
+export interface OpenaiError {
+  readonly message: string;
+  readonly type: string;
+  readonly param: string | null;
+  readonly code: string | null;
+}
+
+export function openaiError({ kind, message }: DialectError): OpenaiError {
   const [type, code] = ERRORS[kind];
-  return JSON.stringify({ error: { message, type, param: null, code } });
+  return { message, type, param: paramIn(kind, message), code };
+}
+
+/** Our own messages about a request begin with the field they are about: `messages[0].content: …`. */
+function paramIn(kind: ErrorKind, message: string): string | null {
+  if (kind !== 'invalid-request') return null;
+  const field = /^([A-Za-z_][A-Za-z0-9_.[\]-]{0,127}): /.exec(message)?.[1];
+  return field === undefined || field === 'body' ? null : field;
+}
+
+export function openaiErrorBody(error: DialectError): string {
+  return JSON.stringify({ error: openaiError(error) });
+}
+
+/** A path that does not exist is an invalid request without a code (`Invalid URL (GET /v1/…)`), and no missing model. */
+export function openaiUnknownRoute({ message }: DialectError): string {
+  return JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: null } });
+}
+
+/** The SDK shows this header as `_request_id` and in its errors. */
+export function openaiErrorHeaders({ requestId }: DialectError): Readonly<Record<string, string>> {
+  return { 'x-request-id': requestId };
 }
