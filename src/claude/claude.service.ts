@@ -4,38 +4,31 @@ import { readAnthropicCall } from '../dialects/anthropic-call.ts';
 import { anthropicModel, anthropicModelPage } from '../dialects/anthropic-models.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { Exchange } from '../relay/exchange.ts';
+import { Intake } from '../relay/intake.ts';
 import { ModelCatalog } from '../relay/model-catalog.ts';
-import { Pipeline } from '../relay/pipeline.ts';
 import type { RelayEvent } from '../relay/relay-event.ts';
-import { RequestBodies } from '../relay/request-body.ts';
 import { queryOf } from '../relay/request-url.ts';
 
 /** The claude door: Anthropic Messages in, whichever account speaks it behind. */
 @Injectable()
 export class ClaudeService {
   constructor(
-    private readonly bodies: RequestBodies,
-    private readonly pipeline: Pipeline,
+    private readonly intake: Intake,
     private readonly catalog: ModelCatalog,
   ) {}
 
   /** @throws CallError or RelayError before anything is taken */
-  async messages(exchange: Exchange, operation: 'generate' | 'count'): Promise<Observable<RelayEvent>> {
+  messages(exchange: Exchange, operation: 'generate' | 'count'): Promise<Observable<RelayEvent>> {
     const { request } = exchange;
-    const { bytes, release } = await this.bodies.read(request);
-    try {
-      const call = await readAnthropicCall({
+    return this.intake.open(exchange, (body) =>
+      readAnthropicCall({
         operation,
         headers: request.headers,
         rawHeaders: request.rawHeaders,
         query: queryOf(request),
-        body: bytes,
-      });
-      return this.pipeline.open(exchange, call, release);
-    } catch (error) {
-      release();
-      throw error;
-    }
+        body,
+      }),
+    );
   }
 
   async models(exchange: Exchange): Promise<object> {

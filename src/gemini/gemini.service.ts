@@ -4,10 +4,9 @@ import { readGeminiCall } from '../dialects/gemini-call.ts';
 import { geminiModel, geminiModelPage } from '../dialects/gemini-models.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { Exchange } from '../relay/exchange.ts';
+import { Intake } from '../relay/intake.ts';
 import { ModelCatalog } from '../relay/model-catalog.ts';
-import { Pipeline } from '../relay/pipeline.ts';
 import type { RelayEvent } from '../relay/relay-event.ts';
-import { RequestBodies } from '../relay/request-body.ts';
 import { queryOf } from '../relay/request-url.ts';
 import type { GeminiPath } from './gemini-path.ts';
 
@@ -15,32 +14,23 @@ import type { GeminiPath } from './gemini-path.ts';
 @Injectable()
 export class GeminiService {
   constructor(
-    private readonly bodies: RequestBodies,
-    private readonly pipeline: Pipeline,
+    private readonly intake: Intake,
     private readonly catalog: ModelCatalog,
   ) {}
 
   /** @throws CallError or RelayError before anything is taken */
-  async call(
-    exchange: Exchange,
-    path: GeminiPath & { readonly verb: string },
-  ): Promise<Observable<RelayEvent>> {
+  call(exchange: Exchange, path: GeminiPath & { readonly verb: string }): Promise<Observable<RelayEvent>> {
     const { request } = exchange;
-    const { bytes, release } = await this.bodies.read(request);
-    try {
-      const call = await readGeminiCall({
+    return this.intake.open(exchange, (body) =>
+      readGeminiCall({
         version: path.version,
         model: path.model,
         verb: path.verb,
         headers: request.headers,
         query: queryOf(request),
-        body: bytes,
-      });
-      return this.pipeline.open(exchange, call, release);
-    } catch (error) {
-      release();
-      throw error;
-    }
+        body,
+      }),
+    );
   }
 
   async models(exchange: Exchange): Promise<object> {

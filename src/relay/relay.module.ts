@@ -5,6 +5,7 @@ import { SchedulerModule } from '../scheduler/scheduler.module.ts';
 import { UsageModule } from '../usage/usage.module.ts';
 import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
+import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
 import { ModelCatalog } from './model-catalog.ts';
 import { OpenRuns } from './open-runs.ts';
@@ -18,6 +19,7 @@ import { UpstreamCall } from './upstream-call.ts';
   providers: [
     Attempt,
     CandidateMemo,
+    Intake,
     Journal,
     ModelCatalog,
     OpenRuns,
@@ -26,6 +28,6 @@ import { UpstreamCall } from './upstream-call.ts';
     Responder,
     UpstreamCall,
   ],
-  exports: [ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder],
+  exports: [Intake, ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder],
 })
 export class RelayModule {}
