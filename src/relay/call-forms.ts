@@ -1,5 +1,6 @@
 import type { Call, DialectName } from '../dialects/dialect.ts';
-import { nativeCall, type NativeCall } from '../translation/native.ts';
+import type { NativeCall } from '../translation/native-call.ts';
+import { nativeCall } from '../translation/native.ts';
 import type { AnswerContext } from '../translation/neutral.ts';
 import type { AnswerTranslator } from '../translation/translated-answer.ts';
 import { translate } from '../translation/translation.ts';
