@@ -9,6 +9,7 @@ import { DatabaseModule } from './database/database.module.ts';
 import { GeminiModule } from './gemini/gemini.module.ts';
 import { HealthModule } from './health/health.module.ts';
 import { KeysModule } from './keys/keys.module.ts';
+import { OpenaiModule } from './openai/openai.module.ts';
 import { RelayModule } from './relay/relay.module.ts';
 import { RootModule } from './root/root.module.ts';
 import { SchedulerModule } from './scheduler/scheduler.module.ts';
@@ -37,6 +38,7 @@ export class AppModule {
         HealthModule,
         ClaudeModule,
         GeminiModule,
+        OpenaiModule,
         RootModule,
       ],
     };

@@ -4,9 +4,9 @@ import type { Request, Response } from 'express';
 import { Policy } from '../access/route-policy.ts';
 import { anthropicModel, anthropicModelPage } from '../dialects/anthropic-models.ts';
 import { anthropic } from '../dialects/anthropic.ts';
-import type { DialectName, ModelCard } from '../dialects/dialect.ts';
+import type { Dialect, ModelCard } from '../dialects/dialect.ts';
 import { openaiModel, openaiModelPage } from '../dialects/openai-models.ts';
-import { openaiErrorBody } from '../dialects/openai.ts';
+import { openai, openaiUnknownRoute } from '../dialects/openai.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Door } from '../keys/door.decorator.ts';
 import { callerOf, KeyGuard } from '../keys/key.guard.ts';
@@ -22,14 +22,13 @@ function speaksAnthropic(request: Request): boolean {
 }
 
 const doorOf = (request: Request): string => (speaksAnthropic(request) ? 'claude' : 'openai');
+const dialectOf = (request: Request): Dialect => (speaksAnthropic(request) ? anthropic : openai);
 
 /** `/v1` at the root belongs to two dialects: model lists and unknown paths are answered in the caller's. */
 @ApiExcludeController()
 @Controller()
 @Door(doorOf)
-@UseFilters(
-  DialectErrors((request) => (speaksAnthropic(request) ? anthropic.errorBody : openaiErrorBody), doorOf),
-)
+@UseFilters(DialectErrors((request) => dialectOf(request).errorBody, doorOf))
 export class RootController {
   constructor(private readonly catalog: ModelCatalog) {}
 
@@ -60,17 +59,19 @@ export class RootController {
 
   @All(['v1', 'v1/*rest'])
   @Policy('public')
+  @UseFilters(
+    DialectErrors((request) => (speaksAnthropic(request) ? anthropic.errorBody : openaiUnknownRoute), doorOf),
+  )
   unknown(): never {
     throw new RelayError('route-unknown', 'There is no such route');
   }
 
   private cards(request: Request): Promise<readonly ModelCard[]> {
-    const speaks: DialectName = speaksAnthropic(request) ? 'anthropic' : 'openai';
-    return this.catalog.cards(callerOf(request).key, speaks);
+    return this.catalog.cards(callerOf(request).key, dialectOf(request).name);
   }
 
   private exchange(request: Request, response: Response): Exchange {
-    return new Exchange(request, response, anthropic, doorOf(request), callerOf(request));
+    return new Exchange(request, response, dialectOf(request), doorOf(request), callerOf(request));
   }
 }
 

@@ -13,4 +13,20 @@ export const VENDOR_MODELS = {
     patterns: ['gemini-*', 'gemma-*', 'learnlm-*', 'embedding-0*', 'text-embedding-0*', 'tunedModels/*'],
     probe: 'gemini-flash-lite-latest',
   },
+  openai: {
+    // Other vendors' models behind a compatible server are named by the account's own policy.
+    patterns: [
+      'gpt-*',
+      'chatgpt-*',
+      'codex-*',
+      'o1',
+      'o1-*',
+      'o3',
+      'o3-*',
+      'o4-*',
+      'text-embedding-3-*',
+      'text-embedding-ada-*',
+    ],
+    probe: 'gpt-4.1-nano',
+  },
 } as const;
