@@ -5,7 +5,7 @@ type Responses = Record<string, { readonly $ref: string }>;
 type Schema = Readonly<Record<string, unknown>>;
 
 /** Whose shape an error has; `root` is either of the two that share `/v1`. */
-export type Speaker = 'claude' | 'gemini' | 'root';
+export type Speaker = 'claude' | 'gemini' | 'openai' | 'root';
 
 const text = { type: 'string' };
 
@@ -74,6 +74,7 @@ const SHAPES: Readonly<Record<Speaker, Schema>> = {
   gemini: {
     anyOf: [schemaRef('GeminiError'), { type: 'array', minItems: 1, items: schemaRef('GeminiError') }],
   },
+  openai: schemaRef('OpenAiError'),
   root: { anyOf: [schemaRef('AnthropicError'), schemaRef('OpenAiError')] },
 };
 
@@ -101,6 +102,7 @@ export const doorComponents = {
   responses: {
     ...responsesOf('claude', Object.keys(STATUSES)),
     ...responsesOf('gemini', Object.keys(STATUSES)),
+    ...responsesOf('openai', Object.keys(STATUSES)),
     ...responsesOf('root', OWN_STATUSES),
     VendorsRefusal: {
       description: "Any other refusal of the vendor's, status and body as they came",

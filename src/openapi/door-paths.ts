@@ -170,6 +170,24 @@ function geminiPaths(prefix: string, suffix: string): Paths {
   };
 }
 
+function openaiPaths(prefix: string, suffix: string): Paths {
+  const speaker = 'openai';
+  return {
+    [`${prefix}/v1/chat/completions`]: call(
+      { id: `createChatCompletion${suffix}`, summary: 'OpenAI chat completions', speaker },
+      JSON_OR_SSE,
+    ),
+    [`${prefix}/v1/embeddings`]: call(
+      { id: `createEmbedding${suffix}`, summary: 'OpenAI embeddings', speaker },
+      JSON_ONLY,
+    ),
+    [`${prefix}/v1/responses`]: call(
+      { id: `createResponse${suffix}`, summary: 'OpenAI responses, nothing kept between them', speaker },
+      JSON_OR_SSE,
+    ),
+  };
+}
+
 export const doorPaths: Paths = {
   ...claudePaths('', ''),
   ...claudePaths('/claude', 'UnderPrefix'),
@@ -195,6 +213,15 @@ export const doorPaths: Paths = {
     id: 'getClaudeModel',
     summary: 'One model',
     speaker: 'claude',
+    parameters: [ID],
+  }),
+  ...openaiPaths('', ''),
+  ...openaiPaths('/openai', 'UnderPrefix'),
+  '/openai/v1/models': own({ id: 'listOpenAiModels', summary: LIST, speaker: 'openai' }),
+  '/openai/v1/models/{model}': own({
+    id: 'getOpenAiModel',
+    summary: 'One model',
+    speaker: 'openai',
     parameters: [ID],
   }),
   ...geminiPaths('/v1beta', ''),
