@@ -1,21 +1,9 @@
 import type { Call } from '../dialects/dialect.ts';
-
-/** A call between two that speak the same dialect: its own bytes, but for the edits that the contract permits. */
-export interface NativeCall {
-  readonly call: Call;
-  readonly edits: readonly string[];
-  /** Takes out of the answer what only the relay asked for; absent = every byte passes. */
-  readonly filter?: () => AnswerFilter;
-}
-
-export interface AnswerFilter {
-  /** What of these bytes (split anywhere) is for the client; frames it does not touch stay identical. */
-  push(bytes: Uint8Array): Uint8Array | undefined;
-  /** What was held back, at the answer's end. */
-  finish(): Uint8Array | undefined;
-}
+import type { NativeCall } from './native-call.ts';
+import { nativeOpenai } from './native-openai.ts';
+import { withoutForeignSignatures } from './native-signatures.ts';
 
 /** By the call's dialect; grows with what a dialect needs. */
-export async function nativeCall(call: Call): Promise<NativeCall> {
-  return { call, edits: [] };
+export function nativeCall(call: Call): Promise<NativeCall> {
+  return call.dialect === 'openai' ? nativeOpenai(call) : withoutForeignSignatures(call);
 }
