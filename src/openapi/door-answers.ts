@@ -74,7 +74,8 @@ const SHAPES: Readonly<Record<Speaker, Schema>> = {
   gemini: {
     anyOf: [schemaRef('GeminiError'), { type: 'array', minItems: 1, items: schemaRef('GeminiError') }],
   },
-  openai: schemaRef('OpenAiError'),
+  // A compatible server's own refusal passes as it came, and not all of them write OpenAI's.
+  openai: { anyOf: [schemaRef('OpenAiError'), open([], {})] },
   root: { anyOf: [schemaRef('AnthropicError'), schemaRef('OpenAiError')] },
 };
 
