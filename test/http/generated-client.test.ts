@@ -2,6 +2,8 @@ import type { AxiosResponse } from 'axios';
 import { randomUUID } from 'node:crypto';
 import { OpenAPIClientAxios, type OpenAPIClient } from 'openapi-client-axios';
 import { Readiness } from '../../src/health/readiness.ts';
+import { completion } from '../support/chat-frames.ts';
+import { ChatServer, say } from '../support/chat-server.ts';
 import { apiDocument, type Operation } from '../support/openapi.ts';
 import { ADMIN_TOKEN, Rehearsal } from '../support/relay.ts';
 
@@ -13,6 +15,8 @@ import { ADMIN_TOKEN, Rehearsal } from '../support/relay.ts';
 const METRICS_TOKEN = 'metrics-token-of-this-test';
 const CLAUDE_MODEL = 'claude-sonnet-5';
 const GEMINI_MODEL = 'gemini-sim-one';
+const OPENAI_MODEL = 'gpt-4.1';
+const EMBEDDING_MODEL = 'text-embedding-3-small';
 
 interface Ask {
   readonly parameters?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
@@ -33,6 +37,7 @@ const operations = new Map<string, Operation>(
 );
 
 let rehearsal: Rehearsal;
+let compatible: ChatServer;
 let client: OpenAPIClient;
 let key: string;
 const called = new Map<string, Set<number>>();
@@ -55,6 +60,10 @@ beforeAll(async () => {
   rehearsal = await Rehearsal.start({ RELAY_METRICS_TOKEN: METRICS_TOKEN });
   await rehearsal.claudeAccount({ models: { allow: [CLAUDE_MODEL] } });
   await rehearsal.geminiAccount({ models: { allow: [GEMINI_MODEL, 'tunedModels/sim-one'] } });
+  compatible = await ChatServer.start();
+  compatible.answer((response, seen) => say(seen.url.endsWith('/embeddings') ? EMBEDDED : SAID)(response));
+  const models = { allow: [OPENAI_MODEL, EMBEDDING_MODEL] };
+  await rehearsal.openaiAccount({ baseUrl: compatible.baseUrl, models });
   key = (await rehearsal.key()).key;
   const api = new OpenAPIClientAxios({
     definition: apiDocument as never,
@@ -68,7 +77,18 @@ beforeAll(async () => {
   client = await api.init();
 });
 afterEach(() => rehearsal.quiet());
-afterAll(() => rehearsal.close());
+afterAll(async () => {
+  await rehearsal.close();
+  await compatible.close();
+});
+
+const SAID = completion({ content: 'Good day' });
+const EMBEDDED = {
+  object: 'list',
+  data: [{ object: 'embedding', index: 0, embedding: [1] }],
+  model: EMBEDDING_MODEL,
+  usage: { prompt_tokens: 1, total_tokens: 1 },
+};
 
 const nobody = randomUUID();
 const WRONG = 'wrong';
@@ -169,6 +189,24 @@ const DOORS: readonly [end: RegExp, Pair][] = [
     },
   ],
   [/\/count_tokens$/, { good: { parameters: version, body: messages }, bad: { body: {}, status: 400 } }],
+  [
+    /\/chat\/completions$/,
+    {
+      good: { body: { model: OPENAI_MODEL, messages: messages.messages } },
+      bad: { body: { model: 'gpt-unknown', messages: [] }, status: 404 },
+    },
+  ],
+  [
+    /\/embeddings$/,
+    { good: { body: { model: EMBEDDING_MODEL, input: 'Hello' } }, bad: { body: {}, status: 400 } },
+  ],
+  [
+    /\/responses$/,
+    {
+      good: { body: { model: OPENAI_MODEL, input: 'Hello' } },
+      bad: { body: { model: OPENAI_MODEL, input: 'Hello', previous_response_id: 'resp_1' }, status: 400 },
+    },
+  ],
   [/\/hello$/, { good: {} }],
   [/\/v1\/models$/, { good: {}, bad: stranger }],
   [/\/models$/, { good: { parameters: { pageSize: 1 } }, bad: stranger }],
@@ -183,11 +221,12 @@ const DOORS: readonly [end: RegExp, Pair][] = [
 /** The model that a path of a door names. */
 const modelIn = (path: string): string => {
   if (path.includes('/tunedModels/')) return 'sim-one';
+  if (path.startsWith('/openai/')) return OPENAI_MODEL;
   return /^\/(gemini|v1beta)/.test(path) ? GEMINI_MODEL : CLAUDE_MODEL;
 };
 
 const doors: readonly [id: string, pair: Pair][] = Object.entries(apiDocument.paths)
-  .filter(([path]) => /^\/(v1|v1beta|claude|gemini|api)\//.test(path))
+  .filter(([path]) => /^\/(v1|v1beta|claude|gemini|openai|api)\//.test(path))
   .flatMap(([path, item]) =>
     Object.values(item).map(({ operationId }): [string, Pair] => {
       const [, pair] = DOORS.find(([end]) => end.test(path)) ?? [];

@@ -345,7 +345,10 @@ describe('every route of the running app (A7)', () => {
     'GET /claude/api/hello',
     'GET /health/live',
     'GET /health/ready',
-    ...['/claude', '/gemini', '/v1', '/v1beta'].flatMap((door) => [`ALL ${door}`, `ALL ${door}/*rest`]),
+    ...['/claude', '/gemini', '/openai', '/v1', '/v1beta'].flatMap((door) => [
+      `ALL ${door}`,
+      `ALL ${door}/*rest`,
+    ]),
   ];
   const expressOf = (): Express => rehearsal.replica(0).app.getHttpAdapter().getInstance();
   const declared = () =>
