@@ -13,47 +13,79 @@ const ROLES: Readonly<Record<string, Message['role']>> = {
   model: 'assistant',
 };
 
-/** `contents`: a list, or one Content; without a role it is the user's (`Content.role`). */
+/** What one side said until the other spoke. */
+interface Turn {
+  readonly role: Message['role'];
+  readonly at: string;
+  readonly parts: Part[];
+  /** Thoughts as they were shown. */
+  readonly shown: { readonly at: string; readonly text: string }[];
+  /** Where what was said since the last call begins. */
+  since: number;
+}
+
+/**
+ * `contents`: a list, or one Content; without a role it is the user's (`Content.role`). Several of the model's in a row
+ * are one turn: a chat of @google/genai keeps each frame of a stream as a Content of its own.
+ */
 export function readContents(body: Fields, leave: Leave): readonly Message[] {
   const ids = new CallIds();
-  return body.list('contents').map(({ item, at }) => {
-    if (typeof item === 'string') return { role: 'user', at, parts: [{ type: 'text', at, text: item }] };
-    const content = Fields.of(item, at);
-    const role = content.text('role') ?? '';
-    if (role !== '' && !Object.hasOwn(ROLES, role)) {
-      throw new CallError(`${at}.role: must be user or model`);
+  const turns: Turn[] = [];
+  for (const { item, at } of body.list('contents')) {
+    if (typeof item === 'string') {
+      turns.push({ ...turnOf('user', at), parts: [{ type: 'text', at, text: item }] });
+      continue;
     }
-    const parts = readParts(content, ids, leave);
+    const content = Fields.of(item, at);
+    const role = roleOf(content);
+    const last = turns.at(-1);
+    const turn = role === 'assistant' && last?.role === role ? last : turnOf(role, at);
+    if (turn !== last) turns.push(turn);
+    for (const part of content.list('parts')) readInto(turn, Fields.of(part.item, part.at), ids, leave);
     leaveRest(content, 'content', leave);
-    return { role: role === '' ? 'user' : ROLES[role]!, at, parts };
-  });
+  }
+  for (const turn of turns) leaveUnsealed(turn, leave);
+  return turns.map(({ role, at, parts }) => ({ role, at, parts }));
+}
+
+function turnOf(role: Message['role'], at: string): Turn {
+  return { role, at, parts: [], shown: [], since: 0 };
+}
+
+function roleOf(content: Fields): Message['role'] {
+  const role = content.text('role') ?? '';
+  if (role === '') return 'user';
+  if (!Object.hasOwn(ROLES, role)) throw new CallError(`${content.at}.role: must be user or model`);
+  return ROLES[role]!;
 }
 
 /**
  * Thoughts that the relay showed without a seal come back twice, if they come at all: once as they were shown, and once,
  * whole, in the seal of a later part (clients drop the first from their history and keep the second). The sealed ones
- * count. What was shown is dropped, which is told only where no seal has it.
+ * count, and stand before all that was said since the last call, where Anthropic wants them.
  */
-function readParts(content: Fields, ids: CallIds, leave: Leave): readonly Part[] {
-  const parts: Part[] = [];
-  const shown: { readonly at: string; readonly text: string }[] = [];
-  for (const { item, at } of content.list('parts')) {
-    const part = Fields.of(item, at);
-    const seal = sealOf(part, leave);
-    if (seal !== undefined) parts.push(...seal.thoughts);
-    const thoughtAt = part.atOf('thought');
-    if (part.take('thought') === true) {
-      const text = part.text('text') ?? '';
-      if (seal?.signature) parts.push({ type: 'thinking', at, text, signature: seal.signature });
-      else shown.push({ at: thoughtAt!, text });
-    } else {
-      parts.push(...readPart(part, seal, ids, leave));
-    }
-    leaveRest(part, 'part', leave);
+function readInto(turn: Turn, part: Fields, ids: CallIds, leave: Leave): void {
+  const seal = sealOf(part, leave);
+  if (seal !== undefined) {
+    turn.parts.splice(turn.since, 0, ...seal.thoughts);
+    turn.since += seal.thoughts.length;
   }
+  const thoughtAt = part.atOf('thought');
+  if (part.take('thought') === true) {
+    const text = part.text('text') ?? '';
+    if (seal?.signature) turn.parts.push({ type: 'thinking', at: part.at, text, signature: seal.signature });
+    else turn.shown.push({ at: thoughtAt!, text });
+  } else {
+    turn.parts.push(...readPart(part, seal, ids, leave));
+  }
+  if (turn.parts.at(-1)?.type === 'tool-call') turn.since = turn.parts.length;
+  leaveRest(part, 'part', leave);
+}
+
+/** What was shown is dropped; told only where no seal has it. */
+function leaveUnsealed({ parts, shown }: Turn, leave: Leave): void {
   const sealed = parts.map((part) => (part.type === 'thinking' ? part.text : '')).join('\n');
   for (const { at, text } of shown) if (!sealed.includes(text)) leave({ at, advice: true });
-  return parts;
 }
 
 function readPart(part: Fields, seal: Seal | undefined, ids: CallIds, leave: Leave): readonly Part[] {
