@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.ts';
 import { AccountsModule } from './accounts/accounts.module.ts';
 import { AdminModule } from './admin/admin.module.ts';
+import { BedrockModule } from './bedrock/bedrock.module.ts';
 import { ClaudeModule } from './claude/claude.module.ts';
 import { ConfigModule } from './config/config.module.ts';
 import type { Env } from './config/env.ts';
@@ -37,6 +38,7 @@ export class AppModule {
         RelayModule,
         HealthModule,
         ClaudeModule,
+        BedrockModule,
         GeminiModule,
         OpenaiModule,
         RootModule,

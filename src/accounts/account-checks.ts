@@ -145,6 +145,8 @@ export function checkOrigin(
 
 function originOf(upstream: Upstream, baseUrl: string | null): string | undefined {
   const url = baseUrl ?? upstream.defaultBaseUrl;
+  // What it depends on is a part of the credentials, which cannot change without being given again.
+  if (typeof url === 'function') return upstream.kind;
   return url === undefined || !URL.canParse(url) ? undefined : new URL(url).origin;
 }
 

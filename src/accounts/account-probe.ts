@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { RelayError } from '../errors/relay-error.ts';
 import type { Account, Credentials } from '../upstream/account.ts';
 import { readBounded } from '../upstream/read-bounded.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
@@ -92,6 +93,8 @@ function failed(error: unknown): Pick<AccountTestDto, 'status' | 'verdict' | 'me
   if (error instanceof CredentialRefused || error instanceof CredentialUnavailable) {
     return { status: null, verdict: 'credential', message: error.message };
   }
+  // A credential that is looked for elsewhere, and was not found.
+  if (error instanceof RelayError) return { status: null, verdict: 'credential', message: error.message };
   throw error;
 }
 
@@ -104,9 +107,9 @@ function isJson(bytes: Buffer): boolean {
   }
 }
 
-/** The model stands in the body, or in a path segment `models/{model}:{verb}`. */
+/** The model stands in the body, or in a path segment behind `models` or `model`. */
 function modelOf({ url, body }: UpstreamRequest): string | null {
-  const inPath = /\/models\/([^/:]+)(?::|$)/.exec(url.pathname)?.[1];
+  const inPath = /\/models?\/([^/:]+)(?=[/:]|$)/.exec(url.pathname)?.[1];
   if (inPath !== undefined) return decodeURIComponent(inPath);
   if (body === undefined) return null;
   const text = Buffer.isBuffer(body) ? body : Buffer.concat(body);

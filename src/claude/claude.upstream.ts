@@ -4,7 +4,7 @@ import { oauthRefresh } from '../upstream/oauth-refresh.ts';
 import { probeModel } from '../upstream/probe-model.ts';
 import { urlBelow } from '../upstream/url-below.ts';
 import type { Account } from '../upstream/account.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { ListedUpstream } from '../upstream/upstream.ts';
 import { checkClaudeCredentials, signClaude } from './claude.credentials.ts';
 import { judgeClaude } from './claude.verdict.ts';
 
@@ -15,7 +15,7 @@ const OWN_HEADERS = { accept: 'application/json', 'anthropic-version': '2023-06-
 const baseOf = (account: Account): string => account.baseUrl ?? ORIGIN;
 
 /** Anthropic's own API, by an API key or an organisation's bearer token. */
-export const claude: Upstream = {
+export const claude: ListedUpstream = {
   kind: 'claude',
   speaks: () => ['anthropic'],
   defaultBaseUrl: ORIGIN,

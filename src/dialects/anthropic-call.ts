@@ -27,6 +27,9 @@ const HEADERS = [
   'x-stainless-*',
 ];
 
+/** What an account in another envelope (Bedrock) moves, or has to look at for that. */
+const EDITED = ['stream', 'anthropic_version', 'anthropic_beta', 'max_tokens', 'thinking'];
+
 /** Models named beside `model`: `BetaFallbackParam` and `BetaAdvisorTool20260301` of @anthropic-ai/sdk 1.12. */
 const OTHER_MODELS = compilePaths(['fallbacks[].model', 'tools[].model']);
 
@@ -54,6 +57,12 @@ export async function readAnthropicCall(input: AnthropicInput): Promise<Call> {
     model: checkModelName(readString(body, model, 'model')),
     modelSpans: [model.span],
     otherModels: otherModels(body, scan),
+    editSpans: Object.fromEntries(
+      EDITED.flatMap((name) => {
+        const member = scan.members.get(name);
+        return member === undefined ? [] : [[name, member.span]];
+      }),
+    ),
     framing: !counting && readStream(body, scan) ? 'sse' : 'json',
     maxOutputTokens: counting ? undefined : readMaxTokens(body, scan),
     headers,

@@ -6,7 +6,7 @@ import { objectsAt, readJson, textAt, valueAt } from '../upstream/json-fields.ts
 import { probeModel } from '../upstream/probe-model.ts';
 import { pathSegment, urlBelow } from '../upstream/url-below.ts';
 import type { Account } from '../upstream/account.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { ListedUpstream } from '../upstream/upstream.ts';
 import { judgeGemini } from './gemini.verdict.ts';
 
 const ORIGIN = 'https://generativelanguage.googleapis.com';
@@ -19,7 +19,7 @@ const NEVER_FORWARDED = ['alt', '$alt', 'key', '$key', 'access_token', 'oauth_to
 const baseOf = (account: Account): string => account.baseUrl ?? ORIGIN;
 
 /** Google's Gemini API, by an API key in a header and never in a URL. */
-export const gemini: Upstream = {
+export const gemini: ListedUpstream = {
   kind: 'gemini',
   speaks: () => ['gemini'],
   defaultBaseUrl: ORIGIN,

@@ -5,7 +5,7 @@ import { objectsAt, readJson, textAt, valueAt } from '../upstream/json-fields.ts
 import { probeModel } from '../upstream/probe-model.ts';
 import { urlBelow } from '../upstream/url-below.ts';
 import type { Account } from '../upstream/account.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { ListedUpstream } from '../upstream/upstream.ts';
 import { judgeOpenai } from './openai.verdict.ts';
 import { probeOf } from './openai-probe.ts';
 
@@ -18,7 +18,7 @@ function baseOf(account: Account): string {
 }
 
 /** Any server that speaks chat completions: OpenAI's own, gateways, vLLM, Ollama. */
-export const openaiCompatible: Upstream = {
+export const openaiCompatible: ListedUpstream = {
   kind: 'openai-compatible',
   speaks: () => ['openai'],
   defaultBaseUrl: undefined,

@@ -12,7 +12,7 @@ import type { Account } from '../upstream/account.ts';
 import { readBounded } from '../upstream/read-bounded.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { ModelListing, Upstream } from '../upstream/upstream.ts';
 import { translatable } from '../translation/translation.ts';
 import { tierOf, upstreamModel } from './candidates.ts';
 
@@ -92,10 +92,12 @@ export class ModelCatalog {
   }
 
   private listOf(account: Account, upstream: Upstream): Promise<Listed> {
+    const { models } = upstream;
+    if ('names' in models) return Promise.resolve(new Map(models.names.map((name) => [name, {}])));
     const cached = this.cache.get(account.id);
     if (cached !== undefined && cached.version === account.version && cached.until > Date.now())
       return cached.list;
-    const list = this.fetch(account, upstream).catch((error: unknown): Listed | Promise<Listed> => {
+    const list = this.fetch(account, upstream, models).catch((error: unknown): Listed | Promise<Listed> => {
       this.log.warn({ account: account.id, err: error }, "an account's model list could not be read");
       this.cache.set(account.id, { version: account.version, until: Date.now() + RETRY_MS, list });
       return cached?.version === account.version ? cached.list : new Map();
@@ -104,24 +106,24 @@ export class ModelCatalog {
     return list;
   }
 
-  private async fetch(account: Account, upstream: Upstream): Promise<Listed> {
+  private async fetch(account: Account, upstream: Upstream, models: ModelListing): Promise<Listed> {
     const listed = new Map<string, Readonly<Record<string, unknown>>>();
     const patienceMs = Math.min(this.env.clocks.headersMs, PATIENCE_MS);
     const signal = AbortSignal.timeout(patienceMs);
     let page: string | undefined;
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-      const request = upstream.models.request(account, page);
+      const request = models.request(account, page);
       const headers = await upstream.sign(request, await this.credentials.current(account));
       const answer = await this.client.send({ ...request, headers }, { signal, headersMs: patienceMs });
       const body = await readBounded(answer.body, MAX_PAGE_BYTES);
       if (answer.status !== 200) throw new Error(`The upstream answered ${answer.status} to a model list`);
-      const { models, next } = upstream.models.read(body);
-      for (const entry of models) {
-        const id = upstream.models.id(entry);
+      const list = models.read(body);
+      for (const entry of list.models) {
+        const id = models.id(entry);
         if (id !== undefined) listed.set(id, entry);
       }
-      if (next === undefined) break;
-      page = next;
+      if (list.next === undefined) break;
+      page = list.next;
     }
     return listed;
   }

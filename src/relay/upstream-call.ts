@@ -44,7 +44,7 @@ export class UpstreamCall {
   /** @param heard is told every head that came, that of a refused credential too */
   async send(exchange: Exchange, one: Try, signal: AbortSignal, heard: HeadListener): Promise<SignedAnswer> {
     signal.throwIfAborted();
-    const request = this.shape(exchange, one);
+    const request = await this.shape(exchange, one);
     const credentials = await this.current(one, signal);
     const first = await this.ask(one, request, credentials, signal, heard);
     if (first.verdict?.at !== 'credential') return first;
@@ -57,9 +57,9 @@ export class UpstreamCall {
     return second;
   }
 
-  private shape(exchange: Exchange, { sent, account, upstream, model }: Try): UpstreamRequest {
+  private async shape(exchange: Exchange, { sent, account, upstream, model }: Try): Promise<UpstreamRequest> {
     const { call } = sent;
-    const envelope = upstream.envelope?.(call, account, model) ?? ownEnvelope(call, model);
+    const envelope = (await upstream.envelope?.(call, account, model)) ?? ownEnvelope(call, model);
     for (const edit of [...sent.edits, ...envelope.edits]) {
       if (!exchange.edits.includes(edit)) exchange.edits.push(edit);
     }

@@ -62,8 +62,11 @@ export interface Upstream {
    * the first that its dialect has a translation to. A cloud speaks differently for different models.
    */
   speaks(model: string, upstreamModel: string): readonly DialectName[];
-  /** The public origin (and path prefix) used when the account names no `baseUrl`; undefined = baseUrl required. */
-  readonly defaultBaseUrl: string | undefined;
+  /**
+   * The public origin (and path prefix) used when the account names no `baseUrl`, which may depend on the account's
+   * settings; undefined = baseUrl required.
+   */
+  readonly defaultBaseUrl: string | ((account: Pick<Account, 'settings'>) => string) | undefined;
   /** Patterns served when the account has no model policy. */
   readonly defaultModels: readonly string[];
   /** Says what is wrong with an account's credentials, field by field (`credentials.apiKey`); empty = fine. */
@@ -81,9 +84,9 @@ export interface Upstream {
   address(call: Call, account: Account, model: string): URL;
   /**
    * What is sent instead of the call's own headers and body, where the transport wants another envelope around the same
-   * dialect (Bedrock: model and stream moved out). Absent: the call as it is, with the model's name replaced.
+   * dialect (Bedrock: model and stream moved out). Absent or undefined: the call as it is, with the model's name replaced.
    */
-  envelope?(call: Call, account: Account, model: string): Envelope;
+  envelope?(call: Call, account: Account, model: string): Promise<Envelope> | undefined;
   /** Takes the transport's own framing off an answer, so that what is read behind it is the call's dialect. */
   decode?(call: Call, answer: UpstreamStream): UpstreamStream;
   /** Adds the account's credential to the request's headers (and nothing of the client's); last, over the final bytes. */
@@ -95,10 +98,15 @@ export interface Upstream {
   judge(answer: UpstreamAnswer): Verdict;
   /** The request that renews an expiring credential; undefined when these values cannot be renewed. */
   refresh?(credentials: Credentials): CredentialRefresh | undefined;
-  /** The upstream's own list of models, a page at a time. */
-  models: ModelListing;
+  /** The upstream's own list of models, a page at a time; or the names it is known to serve, where it has no list. */
+  models: ModelListing | { readonly names: readonly string[] };
   /** A small real request for `POST /accounts/{id}/test`. */
   probe(account: Account): UpstreamRequest;
+}
+
+/** An upstream that has a list. */
+export interface ListedUpstream extends Upstream {
+  models: ModelListing;
 }
 
 /** A call in its transport's envelope; `edits` by the names of the contract. */
