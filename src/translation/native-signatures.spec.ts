@@ -99,7 +99,7 @@ const ROWS: readonly Row[] = [
   {
     title: 'thoughts and texts of no length go, a text loses its seal, in a count as well',
     dialect: 'gemini',
-    before: `{"generateContentRequest":{"contents":[{"role":"user","parts":{"text":"q"}},{"parts":[{"text":"t","thought":true,"thoughtSignature":"${CLAUDES}"},{"text":"a","thoughtSignature":"${CLAUDES}"},{"text":"","thoughtSignature":"${CLAUDES}"}]},{"parts":[{"text":"","thoughtSignature":"${CLAUDES}"}]}],"model":"m-1"}}`,
+    before: `{"generateContentRequest":{"contents":[{"role":"user","parts":{"text":"q"}},{"parts":[{"text":"t","thought":true,"thoughtSignature":"${CLAUDES}"},{"text":"a","thoughtSignature":"${CLAUDES}"},{"text":"","thoughtSignature":"${CLAUDES}"}]},{"parts":[{"text":"","thoughtSignature":"${CLAUDES}"}]},{"parts":[{"thoughtSignature":"${CLAUDES}"}]}],"model":"m-1"}}`,
     after: `{"generateContentRequest":{"contents":[{"role":"user","parts":{"text":"q"}},{"parts":[{"text":"a"}]}],"model":"m-1"}}`,
   },
 ];

@@ -58,7 +58,7 @@ const CONVERSE: Shape = {
 };
 
 /**
- * A thought goes with its seal, and so does a text of no length that was only there for it. From a call the seal alone is
+ * A thought goes with its seal, and so does a text of no length, or nothing at all, that was only there for it. From a call the seal alone is
  * taken; where Gemini would refuse a call without one, Google's own stand-in takes its place.
  */
 const GEMINI: Shape = {
@@ -72,7 +72,8 @@ const GEMINI: Shape = {
     if (foreign !== 'foreign') return { goes: false, splices: foreign };
     const thought = memberOf(part, 'thought')?.value;
     const isThought = thought !== undefined && body.toString('latin1', thought.start, thought.end) === 'true';
-    if (isThought || textAt(body, memberOf(part, 'text')?.value) === '') return GOES;
+    const alone = part.members?.length === 1 || textAt(body, memberOf(part, 'text')?.value) === '';
+    if (isThought || alone) return GOES;
     const isCall = memberOf(part, 'functionCall', 'function_call') !== undefined;
     if (isCall && isThird(model)) {
       return { goes: false, splices: [{ span: seal.value, text: JSON.stringify(NO_SIGNATURE) }] };

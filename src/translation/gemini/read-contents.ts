@@ -26,7 +26,8 @@ interface Turn {
 
 /**
  * `contents`: a list, or one Content; without a role it is the user's (`Content.role`). Several of the model's in a row
- * are one turn: a chat of @google/genai keeps each frame of a stream as a Content of its own.
+ * are one turn: a chat of @google/genai keeps each frame of a stream as a Content of its own. A turn of nothing is none
+ * (Gemini CLI stands one that only thinks between two of the user's).
  */
 export function readContents(body: Fields, leave: Leave): readonly Message[] {
   const ids = new CallIds();
@@ -45,7 +46,7 @@ export function readContents(body: Fields, leave: Leave): readonly Message[] {
     leaveRest(content, 'content', leave);
   }
   for (const turn of turns) leaveUnsealed(turn, leave);
-  return turns.map(({ role, at, parts }) => ({ role, at, parts }));
+  return turns.flatMap(({ role, at, parts }) => (parts.length === 0 ? [] : [{ role, at, parts }]));
 }
 
 function turnOf(role: Message['role'], at: string): Turn {
@@ -107,5 +108,7 @@ function readPart(part: Fields, seal: Seal | undefined, ids: CallIds, leave: Lea
   if (file !== undefined) parts.push(mediaPart(file, 'file', leave));
   const data = [textAt, call, response, inline, file].filter((one) => one !== undefined);
   if (data.length > 1) throw new CallError(`${at}: must hold one kind of data`);
+  // Gemini CLI takes the empty text from a part that has a seal beside it
+  if (data.length === 0 && signature) parts.push({ type: 'text', at, text: '', ...signature });
   return parts;
 }

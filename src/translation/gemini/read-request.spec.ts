@@ -272,7 +272,7 @@ describe('A Gemini request', () => {
           role: 'model',
           parts: [
             { functionCall: { name: 'f', args: { n: 1 } } },
-            { functionCall: { id: 'g-1', name: 'f' } },
+            { functionCall: { id: 'f.x__g:1', name: 'f' } },
             { functionCall: { name: 'f' } },
           ],
         },
@@ -280,7 +280,7 @@ describe('A Gemini request', () => {
           role: 'function',
           parts: [
             { functionResponse: { name: 'f', response: {} } },
-            { functionResponse: { id: 'g-1', name: 'f', response: { error: 'no' } } },
+            { functionResponse: { id: 'f.x__g:1', name: 'f', response: { error: 'no' } } },
             { functionResponse: { id: 'made-up', name: 'f', response: { a: 1, b: 2 } } },
           ],
         },
@@ -293,7 +293,7 @@ describe('A Gemini request', () => {
     );
     expect(results).toEqual([
       ['call_0_0', false, []],
-      ['g-1', true, ['no']],
+      ['f_x__g_1', true, ['no']],
       ['call_0_2', false, ['{"a":1,"b":2}']],
     ]);
   });
@@ -507,6 +507,22 @@ describe('Seals in a Gemini conversation', () => {
         signature: { minted: 'google', value: 'CiEC' },
       },
     ]);
+  });
+
+  it('may be all that a part has, and a turn that only thinks is none', () => {
+    const thoughtSignature = 'skip_thought_signature_validator';
+    const { messages } = read({
+      contents: [
+        { role: 'model', parts: [{ thoughtSignature: 'CiEB' }] },
+        { role: 'user', parts: [{ text: 'a' }] },
+        { role: 'model', parts: [{ text: 'Go.', thought: true, thoughtSignature }] },
+      ],
+    });
+    expect(messages.map(({ at, parts }) => [at, parts.length])).toEqual([
+      ['contents[0]', 1],
+      ['contents[1]', 1],
+    ]);
+    expect(messages[0]!.parts[0]).toMatchObject({ text: '', signature: { minted: 'google', value: 'CiEB' } });
   });
 
   it.each([
