@@ -11,7 +11,9 @@ describe('the seed of prices', () => {
     const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
       packages: Record<string, { version: string }>;
     };
-    expect(SEED_SOURCE).toBe(`genai-prices@${lock.packages['node_modules/@pydantic/genai-prices']!.version}`);
+    expect(SEED_SOURCE).toBe(
+      `genai-prices@${lock.packages['node_modules/@pydantic/genai-prices']!.version}#2`,
+    );
   });
 
   it('has each name once', () => {
@@ -69,6 +71,33 @@ describe('the seed of prices', () => {
       output: usd(2.5),
     });
     expect(seed.filter((row) => row.kind === 'gemini' && row.model.includes('claude'))).toEqual([]);
+  });
+
+  it('bills every account that reaches Anthropic by its list, and those like OpenAI by OpenAI’s', () => {
+    for (const kind of ['claude-console', 'ccr']) {
+      expect(scheduleOf(kind, 'claude-sonnet-4-5')).toEqual(scheduleOf('claude', 'claude-sonnet-4-5'));
+    }
+    expect(scheduleOf('openai-compatible', 'gpt-4o')[0]!.price).toMatchObject({
+      input: usd(2.5),
+      cacheRead: usd(1.25),
+      output: usd(10),
+    });
+    expect(scheduleOf('openai-compatible', 'text-embedding-3-small')[0]!.price).toEqual({ input: usd(0.02) });
+  });
+
+  it('has Bedrock’s models for the geographies and the global profile, whose prices differ', () => {
+    const rate = (model: string) => scheduleOf('bedrock', model)[0]?.price.input;
+    expect(rate('anthropic.claude-sonnet-4-5')).toBe(usd(3.3));
+    expect(rate('global.anthropic.claude-sonnet-4-5')).toBe(usd(3));
+    expect(rate('anthropic.claude-3-5-haiku')).toBe(usd(0.8));
+    expect(rate('amazon.nova-lite')).toBe(usd(0.06));
+    expect(scheduleOf('bedrock', 'anthropic.claude-opus-4-5')[0]!.price).toEqual({
+      input: usd(5.5),
+      cacheRead: usd(0.55),
+      cacheWrite5m: usd(6.875),
+      cacheWrite1h: usd(11),
+      output: usd(27.5),
+    });
   });
 
   it('leaves out what our token classes cannot carry: images out, and models without a price', () => {

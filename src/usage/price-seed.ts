@@ -9,15 +9,34 @@ import { priceNames } from './model-names.ts';
 import { samePrice } from './price-record.ts';
 import type { LongContextOf, Price, RatesOf } from './pricing.ts';
 
-/** Written on each row; a version is applied once in the life of a database. Checked against package-lock.json by a test. */
-export const SEED_SOURCE = 'genai-prices@0.1.8';
+/**
+ * Written on each row; a version is applied once in the life of a database. The package's version, checked against
+ * package-lock.json by a test, and how many times we have chosen from it anew.
+ */
+export const SEED_SOURCE = 'genai-prices@0.1.8#2';
 
 /** Whose list prices a kind of account is billed by, and which of that provider's models it reaches. */
-const PROVIDERS = [
+const PROVIDERS: readonly Provider[] = [
   { kind: 'claude', provider: 'anthropic', model: /^claude-/ },
+  { kind: 'claude-console', provider: 'anthropic', model: /^claude-/ },
+  { kind: 'ccr', provider: 'anthropic', model: /^claude-/ },
   // The provider's list has Claude and Gemma on Vertex too, which an account of the Gemini API does not reach.
   { kind: 'gemini', provider: 'google', model: /^gemini-/ },
-] as const;
+  {
+    kind: 'openai-compatible',
+    provider: 'openai',
+    model: /^(gpt|chatgpt|codex|o\d|text-embedding|computer-use)\b/,
+  },
+  { kind: 'bedrock', provider: 'aws', model: /^/, names: bedrockNames },
+];
+
+interface Provider {
+  readonly kind: string;
+  readonly provider: string;
+  readonly model: RegExp;
+  /** The names of an entry; absent = {@link namesOf}. */
+  readonly names?: (entry: ModelInfo, models: readonly ModelInfo[]) => readonly string[];
+}
 
 /** From the beginning: the data does not say since when a price without a date has been asked. */
 export const BEGINNING = new Date(0);
@@ -37,14 +56,17 @@ export interface SeedModel {
 
 /** The package's list prices, once for each name of a model. */
 export function seedPrices(): readonly SeedModel[] {
-  return PROVIDERS.flatMap(({ kind, provider, model }) => {
+  return PROVIDERS.flatMap(({ kind, provider, model, names = namesOf }) => {
     const models = findProvider({ providerId: provider })?.models ?? [];
-    return models.flatMap((entry) => {
+    const found = new Map<string, SeedModel>();
+    for (const entry of models) {
       const schedule = scheduleOf(entry);
-      if (schedule.length === 0) return [];
-      const names = namesOf(entry, models).filter((name) => model.test(name));
-      return names.map((name) => ({ kind, model: name, schedule }));
-    });
+      if (schedule.length === 0) continue;
+      for (const name of names(entry, models).filter((one) => model.test(one))) {
+        if (!found.has(name)) found.set(name, { kind, model: name, schedule });
+      }
+    }
+    return [...found.values()];
   });
 }
 
@@ -103,6 +125,16 @@ function namesOf(entry: ModelInfo, models: readonly ModelInfo[]): readonly strin
         .slice(1)
         .some((bare) => own.includes(bare)),
   );
+}
+
+/**
+ * The list has a model once for every geography (`regional.`) and once for the global profile, by ids with and without
+ * release and version; one name of each is kept, the one that every id comes down to.
+ */
+function bedrockNames(entry: ModelInfo): readonly string[] {
+  const global = entry.id.startsWith('global.');
+  const bare = priceNames(entry.id.replace(/^(regional|global)\./, '')).at(-1)!;
+  return [global ? `global.${bare}` : bare];
 }
 
 function literals(rule: MatchLogic): readonly string[] {

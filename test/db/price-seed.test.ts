@@ -80,7 +80,7 @@ describe('seeding prices', () => {
     await query(
       database.url,
       `update prices set source = 'genai-prices@0.0.1',
-         price = case model when 'claude-opus-5' then '{"input":"1"}' else price end
+         price = case when kind = 'claude' and model = 'claude-opus-5' then '{"input":"1"}' else price end
        where source <> '${BY_ADMINISTRATOR}'`,
     );
     const before = new Date();
