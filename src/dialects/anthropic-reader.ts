@@ -1,5 +1,5 @@
 import { AnswerDocuments, type DocumentSink } from './answer-documents.ts';
-import { AnthropicUsage, usagePaths } from './anthropic-usage.ts';
+import { AnthropicUsage, METRIC_PATHS, usagePaths } from './anthropic-usage.ts';
 import {
   type AnswerFailure,
   type AnswerReader,
@@ -29,7 +29,10 @@ const EVENT = compilePaths([
   ...usagePaths('usage.'),
   ...usagePaths('message.usage.'),
   ...EVENT_TEXTS,
+  ...METRIC_PATHS,
 ]);
+
+const METRICS = new Set(METRIC_PATHS);
 
 const MESSAGE = compilePaths([...ERROR, ...usagePaths('usage.'), ...MESSAGE_TEXTS, 'content[].input']);
 
@@ -143,7 +146,8 @@ class AnthropicReader implements AnswerReader, DocumentSink {
         this.tokens.scalar(path, kind, token, name);
         return;
       default:
-        this.tokens.scalar(withoutPrefix(path), kind, token, name);
+        if (METRICS.has(path)) this.tokens.metric(path, kind, token);
+        else this.tokens.scalar(withoutPrefix(path), kind, token, name);
     }
   }
 
@@ -161,7 +165,7 @@ class AnthropicReader implements AnswerReader, DocumentSink {
     else if (this.operation === 'count') this.acceptCount();
     else if (this.framing !== 'sse') this.acceptMessage();
     else if (this.type === 'message_start' || this.type === 'message_delta') this.tokens.accept();
-    else if (this.type === 'message_stop') this.ended = true;
+    else if (this.type === 'message_stop') this.stop();
     this.drop();
   }
 
@@ -170,6 +174,11 @@ class AnthropicReader implements AnswerReader, DocumentSink {
     this.type = '';
     this.errorType = '';
     this.errorMessage = '';
+  }
+
+  private stop(): void {
+    this.tokens.acceptMetrics();
+    this.ended = true;
   }
 
   private acceptMessage(): void {

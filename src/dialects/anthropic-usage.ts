@@ -31,6 +31,19 @@ export function usagePaths(prefix: string): string[] {
   ];
 }
 
+/**
+ * What Bedrock tells beside the last event of a stream, by the names of `usage` (AWS Bedrock user guide, "Anthropic Claude
+ * Messages API"): like them it leaves the cache out of the input.
+ */
+const METRICS: Readonly<Record<string, string>> = {
+  'amazon-bedrock-invocationMetrics.inputTokenCount': 'input_tokens',
+  'amazon-bedrock-invocationMetrics.outputTokenCount': 'output_tokens',
+  'amazon-bedrock-invocationMetrics.cacheReadInputTokenCount': 'cache_read_input_tokens',
+  'amazon-bedrock-invocationMetrics.cacheWriteInputTokenCount': 'cache_creation_input_tokens',
+};
+
+export const METRIC_PATHS = Object.keys(METRICS);
+
 type Counts = Record<string, number>;
 
 /**
@@ -43,16 +56,26 @@ type Counts = Record<string, number>;
  */
 export class AnthropicUsage {
   private readonly counts = new TokenCounts();
+  private readonly metrics = new TokenCounts();
   private iteration: { type: string; counts: Counts } | undefined;
   private waiting: Counts | undefined;
   private compaction: Counts = {};
 
   get reported(): boolean {
-    return this.counts.reported;
+    return this.counts.reported || this.metrics.reported;
   }
 
   get suspicious(): boolean {
-    return this.counts.suspicious;
+    return this.counts.suspicious || this.metrics.suspicious;
+  }
+
+  /** One of {@link METRIC_PATHS}, whole; taken where `usage` says nothing of it. */
+  metric(path: string, kind: ScalarKind, token: JsonToken): void {
+    this.metrics.hear(METRICS[path] ?? path, kind, token);
+  }
+
+  acceptMetrics(): void {
+    this.metrics.accept();
   }
 
   /** `path` without the prefix. */
@@ -91,12 +114,13 @@ export class AnthropicUsage {
 
   drop(): void {
     this.counts.drop();
+    this.metrics.drop();
     this.iteration = undefined;
     this.waiting = undefined;
   }
 
   get value(): Usage {
-    const reported = classes((name) => this.counts.get(name));
+    const reported = classes((name) => this.counts.get(name) ?? this.metrics.get(name));
     const compaction = classes((name) => this.compaction[name]);
     const output = reported.outputTokens + compaction.outputTokens;
     return safe({

@@ -101,6 +101,30 @@ describe('counts that an Anthropic stream reports', () => {
     },
   );
 
+  it('are filled up from what Bedrock measured, where the stream itself says nothing of them', () => {
+    const metrics = {
+      inputTokenCount: 9,
+      outputTokenCount: 8,
+      cacheReadInputTokenCount: 7,
+      invocationLatency: 6,
+    };
+    const stop = event({ type: 'message_stop', 'amazon-bedrock-invocationMetrics': metrics });
+    const alone = anthropicStream(event({ type: 'message_start' }), stop);
+    expect([alone.reported, alone.complete]).toEqual([true, true]);
+    expect(alone.usage).toMatchObject({ inputTokens: 9, outputTokens: 8, cacheReadTokens: 7 });
+    const beside = anthropicStream(
+      start({ input_tokens: 5, output_tokens: 1 }),
+      delta({ output_tokens: 4 }),
+      stop,
+    );
+    expect(beside.usage).toMatchObject({ inputTokens: 5, outputTokens: 4, cacheReadTokens: 7 });
+    const elsewhere = anthropicStream(
+      event({ type: 'ping', 'amazon-bedrock-invocationMetrics': metrics }),
+      STOP,
+    );
+    expect(elsewhere.reported).toBe(false);
+  });
+
   it('count only from events that report usage, whatever else looks like it', () => {
     const usage = { input_tokens: 99, output_tokens: 99 };
     const reader = anthropicStream(
