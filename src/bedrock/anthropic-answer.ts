@@ -1,4 +1,4 @@
-import { pipeline, type Readable, Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Call } from '../dialects/dialect.ts';
 import { EventStreamBroken, EventStreamDecoder } from '../dialects/event-stream.ts';
 import { readJson, valueAt } from '../upstream/json-fields.ts';
@@ -32,45 +32,73 @@ export function anthropicAnswer(call: Call, answer: UpstreamStream): UpstreamStr
   return { ...answer, headers: { ...answer.headers, ...(id !== undefined && { 'request-id': id }) } };
 }
 
-/** Both ends as one: what breaks or is destroyed on either side ends the other, so that the socket is cut. */
-function through(body: Readable, step: Transform): Readable {
-  // Destroyed early, the upstream's end is told the reason as an error, which nobody waits for.
-  body.on('error', () => undefined);
-  return pipeline(body, step, () => undefined);
+/** Takes an answer's bytes and gives others; both may break. */
+interface Step {
+  take(chunk: Buffer): Buffer | undefined;
+  end(): Buffer | undefined;
 }
 
-function frames(requestId: string | undefined): Transform {
+/**
+ * Reads the upstream only when its own reader wants more, so that nothing is given up that came before a breakage; its
+ * end is the upstream's, whose socket is cut when it is destroyed.
+ */
+function through(body: Readable, step: Step): Readable {
+  // One that breaks before anybody reads it is told to whoever does.
+  body.on('error', () => undefined);
+  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let ended = false;
+  const more = async (): Promise<Buffer | null> => {
+    while (!ended) {
+      const next = await chunks.next();
+      ended = next.done === true;
+      const told = next.done === true ? step.end() : step.take(next.value);
+      if (told !== undefined) return told;
+    }
+    return null;
+  };
+  return new Readable({
+    highWaterMark: 0,
+    read() {
+      more().then(
+        (told) => this.push(told),
+        (error: unknown) => this.destroy(error as Error),
+      );
+    },
+    destroy(error, done) {
+      body.destroy();
+      done(error);
+    },
+  });
+}
+
+function frames(requestId: string | undefined): Step {
   const decoder = new EventStreamDecoder();
   const told = new AnthropicFrames(requestId);
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      try {
-        const pieces: Buffer[] = [];
-        for (const message of decoder.push(chunk)) pieces.push(...told.of(message));
-        done(null, pieces.length === 0 ? undefined : Buffer.concat(pieces));
-      } catch (error) {
-        done(error as Error);
-      }
+  return {
+    take(chunk) {
+      const pieces = decoder.push(chunk).flatMap((message) => told.of(message));
+      return pieces.length === 0 ? undefined : Buffer.concat(pieces);
     },
-    flush(done) {
-      done(decoder.atBoundary ? null : new EventStreamBroken('The event stream ends inside a message'));
+    end() {
+      if (decoder.failure !== undefined) throw decoder.failure;
+      if (!decoder.atBoundary) throw new EventStreamBroken('The event stream ends inside a message');
+      return undefined;
     },
-  });
+  };
 }
 
-function document(read: (body: Buffer) => string): Transform {
+function document(read: (body: Buffer) => string): Step {
   const chunks: Buffer[] = [];
   let size = 0;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
+  return {
+    take(chunk) {
       size += chunk.length;
       chunks.push(chunk);
-      done(size > MOST_DOCUMENT_BYTES ? new Error('The document is too long') : null);
+      if (size > MOST_DOCUMENT_BYTES) throw new Error('The document is too long');
+      return undefined;
     },
-    flush(done) {
-      done(null, Buffer.from(read(Buffer.concat(chunks))));
-    },
-  });
+    end: () => Buffer.from(read(Buffer.concat(chunks))),
+  };
 }
 
 /** What is no count goes on as it came; the reader behind it says so. */

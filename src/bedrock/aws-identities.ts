@@ -36,7 +36,7 @@ const SESSION_SECONDS = 3_600;
 
 /**
  * AWS keys of accounts that name none: the default chain, a profile, or a role that is assumed with either. By version of
- * the account's credentials, so that an edit takes effect at once. docs/decisions/aws-credential-search.md
+ * the account's credentials, so that an edit takes effect at once. docs/decisions/007.
  *
  * States of an entry: nothing → searching → held → (renewal is due) held and searching behind → held. Without usable keys
  * everybody waits for the one search; after a failure nobody searches for a while.
@@ -51,15 +51,16 @@ export class AwsIdentities {
   async of(credentials: Credentials): Promise<AwsKeys> {
     const held = this.entry(credentials);
     const now = Date.now();
-    if (held.keys !== undefined && now < held.renewFrom) return held.keys;
+    const usable = now < held.usableUntil ? held.keys : undefined;
+    if (usable !== undefined && now < held.renewFrom) return usable;
     if (held.failure !== undefined && now < held.failure.until) {
-      if (held.keys !== undefined && now < held.usableUntil) return held.keys;
+      if (usable !== undefined) return usable;
       throw held.failure.error;
     }
     held.running ??= search(held);
-    if (held.keys === undefined || now >= held.usableUntil) return held.running;
+    if (usable === undefined) return held.running;
     held.running.catch(() => undefined);
-    return held.keys;
+    return usable;
   }
 
   private entry(credentials: Credentials): Held {
@@ -79,15 +80,16 @@ export class AwsIdentities {
     const { region = '', roleArn, profile } = values;
     let provider: Promise<() => Promise<Identity>> | undefined;
     const make = async (): Promise<() => Promise<Identity>> => {
-      const { fromNodeProviderChain, fromTemporaryCredentials } =
+      const { fromIni, fromNodeProviderChain, fromTemporaryCredentials } =
         await import('@aws-sdk/credential-providers');
       const clientConfig = { region, requestHandler: handlerOf(this.client, SEARCH_MS, proxyUrl) };
-      const chain = fromNodeProviderChain({ ...(profile !== undefined && { profile }), clientConfig });
-      if (roleArn === undefined) return chain;
+      const source =
+        profile === undefined ? fromNodeProviderChain({ clientConfig }) : fromIni({ profile, clientConfig });
+      if (roleArn === undefined) return source;
       const params = { RoleArn: roleArn, RoleSessionName: 'llm-relay', DurationSeconds: SESSION_SECONDS };
       return fromTemporaryCredentials({
         params,
-        masterCredentials: chain,
+        masterCredentials: source,
         clientConfig,
       });
     };

@@ -81,6 +81,16 @@ describe("AWS' event stream", () => {
     }
   });
 
+  it('still gives the sound messages that came before in the same bytes', () => {
+    const sound = theirs(typed(HEADERS), '{"bytes":"e30="}');
+    const bad = Buffer.from(sound);
+    bad[bad.length - 1]! ^= 1;
+    const decoder = new EventStreamDecoder();
+    expect(told(decoder.push(Buffer.concat([sound, sound, bad, sound])))).toHaveLength(2);
+    expect([decoder.atBoundary, decoder.failure]).toEqual([false, expect.any(EventStreamBroken)]);
+    expect(() => decoder.push(sound)).toThrow(EventStreamBroken);
+  });
+
   it.each([
     [4_294_967_295, 0],
     [16 * 1024 * 1024 + 1, 0],

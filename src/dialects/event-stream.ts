@@ -32,34 +32,36 @@ const FIXED: Readonly<Record<number, number>> = { 0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 
  * Takes a stream apart into messages. It keeps the bytes of the one message that is still incomplete, as they came; a
  * length that is claimed but has not arrived costs nothing.
  *
- * States: in a prelude → in a message, whose prelude is checked → in the next prelude; broken, for good.
+ * States: in a prelude → in a message, whose prelude is checked → in the next prelude; broken, for good. Sound messages
+ * that came before the breakage in the same bytes are still given.
  */
 export class EventStreamDecoder {
   private chunks: Buffer[] = [];
   private held = 0;
   /** Total length of the message being read; 0 = its prelude is not there yet. */
   private total = 0;
-  private broken = false;
+  /** Set for good once the stream is broken. */
+  failure: EventStreamBroken | undefined;
 
   constructor(private readonly limit = MAX_MESSAGE_BYTES) {}
 
   /** The bytes so far end with a whole message, or there are none. */
   get atBoundary(): boolean {
-    return !this.broken && this.held === 0;
+    return this.failure === undefined && this.held === 0;
   }
 
-  /** Messages that these bytes complete. @throws EventStreamBroken on the first that is not sound, and ever after */
+  /** Messages that these bytes complete. @throws EventStreamBroken when the first is not sound, and ever after */
   push(bytes: Uint8Array): EventMessage[] {
-    if (this.broken) throw new EventStreamBroken('The event stream is broken');
+    if (this.failure !== undefined) throw this.failure;
     this.chunks.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     this.held += bytes.byteLength;
     const messages: EventMessage[] = [];
     try {
       for (let next = this.next(); next !== undefined; next = this.next()) messages.push(next);
     } catch (error) {
-      this.broken = true;
+      this.failure = error as EventStreamBroken;
       this.chunks = [];
-      throw error;
+      if (messages.length === 0) throw error;
     }
     return messages;
   }
