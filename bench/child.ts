@@ -11,7 +11,10 @@ export interface Child {
 }
 
 /** Starts one of the bench's own servers, which tells its port by its first line. */
-export async function startServer(name: 'upstream' | 'bare-proxy', ...args: string[]): Promise<Child> {
+export async function startServer(
+  name: 'upstream' | 'bare-proxy' | 'bedrock-upstream',
+  ...args: string[]
+): Promise<Child> {
   const path = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
   const child = spawn(process.execPath, [path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];

@@ -57,7 +57,7 @@ export class AnthropicFrames {
 
 /** `{"bytes": base64, "p": padding}`; written in the order that AWS writes it, it is read without building it. */
 function eventIn(payload: Buffer): Buffer {
-  if (payload.subarray(0, BYTES_FIRST.length).equals(BYTES_FIRST)) {
+  if (beginsWith(payload, BYTES_FIRST)) {
     const end = payload.indexOf(QUOTE, BYTES_FIRST.length);
     const escape = payload.indexOf(BACKSLASH, BYTES_FIRST.length);
     if (end > 0 && (escape < 0 || escape > end)) {
@@ -69,9 +69,14 @@ function eventIn(payload: Buffer): Buffer {
   return Buffer.from(bytes, 'base64');
 }
 
+function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
+  const { length } = beginning;
+  return bytes.length >= length && bytes.compare(beginning, 0, length, 0, length) === 0;
+}
+
 /** Undefined: an event without a type, which no client of SSE could tell from none. */
 function typeOf(event: Buffer): string | undefined {
-  if (event.subarray(0, TYPE_FIRST.length).equals(TYPE_FIRST)) {
+  if (beginsWith(event, TYPE_FIRST)) {
     const end = event.indexOf(QUOTE, TYPE_FIRST.length);
     const type = end < 0 || end > LONGEST_TYPE ? '' : event.toString('latin1', TYPE_FIRST.length, end);
     if (/^[a-z_]+$/.test(type)) return type;

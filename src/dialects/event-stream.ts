@@ -10,6 +10,7 @@ import { crc32 } from 'node:zlib';
 export interface EventMessage {
   /** Headers whose value is a string; the others are checked and passed over. */
   readonly headers: Readonly<Record<string, string>>;
+  /** A view of the bytes it came in: whoever keeps it, copies it. */
   readonly payload: Buffer;
 }
 
@@ -40,6 +41,9 @@ export class EventStreamDecoder {
   private held = 0;
   /** Total length of the message being read; 0 = its prelude is not there yet. */
   private total = 0;
+  /** Messages of a stream have the same few headers again and again: the last ones, as they came and as they read. */
+  private lastHead: Buffer = Buffer.alloc(0);
+  private lastHeaders: Readonly<Record<string, string>> = {};
   /** Set for good once the stream is broken. */
   failure: EventStreamBroken | undefined;
 
@@ -73,12 +77,26 @@ export class EventStreamDecoder {
     }
     if (this.held < this.total) return undefined;
     const bytes = this.joined();
-    const message = read(bytes.subarray(0, this.total));
+    const message = this.read(bytes, this.total);
     const rest = bytes.subarray(this.total);
     this.chunks = rest.length === 0 ? [] : [rest];
     this.held = rest.length;
     this.total = 0;
     return message;
+  }
+
+  private read(bytes: Buffer, total: number): EventMessage {
+    const end = total - CRC_BYTES;
+    if (crc32(bytes.subarray(0, end)) !== bytes.readUInt32BE(end)) {
+      throw new EventStreamBroken('The checksum of a message is wrong');
+    }
+    const headersEnd = PRELUDE_BYTES + bytes.readUInt32BE(4);
+    const head = bytes.subarray(PRELUDE_BYTES, headersEnd);
+    if (!head.equals(this.lastHead)) {
+      this.lastHeaders = readHeaders(head);
+      this.lastHead = Buffer.from(head);
+    }
+    return { headers: this.lastHeaders, payload: bytes.subarray(headersEnd, end) };
   }
 
   private joined(): Buffer {
@@ -125,19 +143,6 @@ export function encodeEventMessage(
   body.copy(message, PRELUDE_BYTES + head.length);
   message.writeUInt32BE(crc32(message.subarray(0, -CRC_BYTES)), message.length - CRC_BYTES);
   return message;
-}
-
-function read(message: Buffer): EventMessage {
-  const end = message.length - CRC_BYTES;
-  if (crc32(message.subarray(0, end)) !== message.readUInt32BE(end)) {
-    throw new EventStreamBroken('The checksum of a message is wrong');
-  }
-  const headersEnd = PRELUDE_BYTES + message.readUInt32BE(4);
-  return {
-    headers: readHeaders(message.subarray(PRELUDE_BYTES, headersEnd)),
-    // A copy: what is kept of a payload must not keep the whole chunk it came in.
-    payload: Buffer.from(message.subarray(headersEnd, end)),
-  };
 }
 
 function readHeaders(bytes: Buffer): Record<string, string> {
