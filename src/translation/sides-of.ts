@@ -1,10 +1,12 @@
 import type { DialectName } from '../dialects/dialect.ts';
+import { anthropicClient } from './anthropic/anthropic-client.ts';
 import { geminiClient } from './gemini/gemini-client.ts';
 import { geminiUpstream } from './gemini/gemini-upstream.ts';
 import type { ClientSide, UpstreamSide } from './sides.ts';
 
 /** Which dialects clients may speak to accounts of another dialect; one line each. */
 export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {
+  anthropic: anthropicClient,
   gemini: geminiClient,
 };
 

@@ -1,4 +1,4 @@
-import type { Fields, Leave } from './fields.ts';
+import type { Fields, Leave } from '../fields.ts';
 
 /**
  * What may be left out of a translated call, beside what the middle form says, and why an answer without it is still

@@ -1,5 +1,5 @@
 import { CallError } from '../../dialects/dialect.ts';
-import type { JsonObject } from './fields.ts';
+import type { JsonObject } from '../fields.ts';
 
 /** `Type` of @google/genai 2.32; NULL is JSON Schema's as well. */
 const TYPES = new Set(['string', 'number', 'integer', 'boolean', 'array', 'object', 'null']);

@@ -1,7 +1,8 @@
 import { CallError } from '../../dialects/dialect.ts';
 import type { Message, Part } from '../neutral.ts';
 import { CallIds } from './call-ids.ts';
-import { Fields, type Leave } from './fields.ts';
+import type { Fields, Leave } from '../fields.ts';
+import { fieldsOf } from './gemini-fields.ts';
 import { leaveRest } from './left-out.ts';
 import { mediaPart } from './read-media.ts';
 import { readFunctionCall, readFunctionResponse } from './read-functions.ts';
@@ -37,12 +38,12 @@ export function readContents(body: Fields, leave: Leave): readonly Message[] {
       turns.push({ ...turnOf('user', at), parts: [{ type: 'text', at, text: item }] });
       continue;
     }
-    const content = Fields.of(item, at);
+    const content = fieldsOf(item, at);
     const role = roleOf(content);
     const last = turns.at(-1);
     const turn = role === 'assistant' && last?.role === role ? last : turnOf(role, at);
     if (turn !== last) turns.push(turn);
-    for (const part of content.list('parts')) readInto(turn, Fields.of(part.item, part.at), ids, leave);
+    for (const part of content.list('parts')) readInto(turn, fieldsOf(part.item, part.at), ids, leave);
     leaveRest(content, 'content', leave);
   }
   for (const turn of turns) leaveUnsealed(turn, leave);

@@ -1,7 +1,8 @@
 import { CallError } from '../../dialects/dialect.ts';
 import type { MediaPart, TextPart, ToolCallPart, ToolResultPart } from '../neutral.ts';
 import type { CallIds } from './call-ids.ts';
-import { Fields, type JsonObject, type Leave } from './fields.ts';
+import type { Fields, JsonObject, Leave } from '../fields.ts';
+import { fieldsOf } from './gemini-fields.ts';
 import { leaveRest } from './left-out.ts';
 import { mediaPart } from './read-media.ts';
 
@@ -31,7 +32,7 @@ export function readFunctionResponse(response: Fields, ids: CallIds, leave: Leav
   const jsonAt = response.atOf('response') ?? at;
   const json = response.json('response') ?? {};
   const media = response.list('parts').map(({ item, at: itemAt }) => {
-    const part = Fields.of(item, itemAt);
+    const part = fieldsOf(item, itemAt);
     const file = part.object('fileData');
     const inline = part.object('inlineData');
     leaveRest(part, 'part', leave);

@@ -1,7 +1,7 @@
 import { CallError } from '../../dialects/dialect.ts';
 import { cannot } from '../cannot.ts';
 import type { MediaPart } from '../neutral.ts';
-import type { Fields, Leave } from './fields.ts';
+import type { Fields, Leave } from '../fields.ts';
 import { leaveRest } from './left-out.ts';
 
 /** Files that lie at Google, where no other vendor can fetch them. */

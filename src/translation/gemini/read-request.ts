@@ -1,6 +1,7 @@
 import { type Call, CallError } from '../../dialects/dialect.ts';
 import type { Leftover, NeutralRequest, TextPart } from '../neutral.ts';
-import { Fields, type JsonObject, type Leave } from './fields.ts';
+import type { Fields, JsonObject, Leave } from '../fields.ts';
+import { fieldsOf } from './gemini-fields.ts';
 import { leaveRest } from './left-out.ts';
 import { readContents } from './read-contents.ts';
 import { readSettings } from './read-settings.ts';
@@ -41,7 +42,7 @@ export function readRequest(call: Call, model: string): NeutralRequest {
 }
 
 function bodyOf(source: JsonObject, call: Call, leave: Leave): Fields {
-  const body = Fields.of(source, '');
+  const body = fieldsOf(source, '');
   const nested = call.operation === 'count' ? body.object('generateContentRequest') : undefined;
   if (nested === undefined) return body;
   body.take('model');
@@ -55,10 +56,10 @@ function readSystem(body: Fields, leave: Leave): readonly TextPart[] {
   const value = body.take('systemInstruction');
   if (at === undefined) return [];
   if (typeof value === 'string') return value === '' ? [] : [{ type: 'text', at, text: value }];
-  const content = Fields.of(value, at);
+  const content = fieldsOf(value, at);
   content.take('role');
   const parts = content.list('parts').flatMap((one): TextPart[] => {
-    const part = Fields.of(one.item, one.at);
+    const part = fieldsOf(one.item, one.at);
     const text = part.text('text');
     leaveRest(part, 'part', leave);
     return text === undefined || text === '' ? [] : [{ type: 'text', at: `${one.at}.text`, text }];
@@ -73,7 +74,7 @@ function readSystem(body: Fields, leave: Leave): readonly TextPart[] {
  */
 function readSafety(body: Fields, leave: Leave): void {
   for (const { item, at } of body.list('safetySettings')) {
-    const setting = Fields.of(item, at);
+    const setting = fieldsOf(item, at);
     const threshold = setting.text('threshold') ?? 'HARM_BLOCK_THRESHOLD_UNSPECIFIED';
     if (typeof setting.take('category') !== 'string') throw new CallError(`${at}.category: is required`);
     const asks = !['OFF', 'BLOCK_NONE', 'HARM_BLOCK_THRESHOLD_UNSPECIFIED'].includes(threshold);

@@ -1,6 +1,6 @@
 import { CallError } from '../../dialects/dialect.ts';
 import type { Effort, Given, NeutralRequest, OutputFormat, Thinking } from '../neutral.ts';
-import type { Fields, Leave } from './fields.ts';
+import type { Fields, Leave } from '../fields.ts';
 import { leaveRest } from './left-out.ts';
 import { jsonSchemaOf } from './open-api-schema.ts';
 

@@ -1,6 +1,7 @@
 import { CallError } from '../../dialects/dialect.ts';
 import type { Given, Tool, ToolChoice } from '../neutral.ts';
-import { Fields, type JsonObject, type Leave } from './fields.ts';
+import type { Fields, JsonObject, Leave } from '../fields.ts';
+import { fieldsOf } from './gemini-fields.ts';
 import { leaveRest } from './left-out.ts';
 import { jsonSchemaOf } from './open-api-schema.ts';
 
@@ -9,7 +10,7 @@ const NO_ARGUMENTS: JsonObject = { type: 'object', properties: {} };
 /** The functions of all `tools`; tools that Google runs itself are left over. */
 export function readTools(body: Fields, leave: Leave): readonly Tool[] {
   return body.list('tools').flatMap(({ item, at }) => {
-    const tool = Fields.of(item, at);
+    const tool = fieldsOf(item, at);
     const functions = tool.list('functionDeclarations').map((one) => readFunction(one.item, one.at, leave));
     leaveRest(tool, 'tool', leave);
     return functions;
@@ -17,7 +18,7 @@ export function readTools(body: Fields, leave: Leave): readonly Tool[] {
 }
 
 function readFunction(item: unknown, at: string, leave: Leave): Tool {
-  const declaration = Fields.of(item, at);
+  const declaration = fieldsOf(item, at);
   const name = declaration.text('name');
   if (name === undefined || name === '') throw new CallError(`${at}.name: is required`);
   const description = declaration.text('description');

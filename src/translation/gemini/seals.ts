@@ -1,6 +1,6 @@
 import { type Carried, isCarried, unpackCarried, unpackSignature } from '../carried.ts';
 import type { Signature, ThinkingPart } from '../neutral.ts';
-import type { Fields, Leave } from './fields.ts';
+import type { Fields, Leave } from '../fields.ts';
 import { STAND_INS } from './models.ts';
 
 /** What stood in a part's `thoughtSignature`. */

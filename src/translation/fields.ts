@@ -1,15 +1,19 @@
-import { CallError } from '../../dialects/dialect.ts';
-import type { Leftover } from '../neutral.ts';
+import { CallError } from '../dialects/dialect.ts';
+import type { Leftover } from './neutral.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Where a reader leaves what it finds no place for. */
 export type Leave = (leftover: Leftover) => void;
 
+/** The name under which a field is taken, whatever way the client may write it. */
+export type Spelling = (written: string) => string;
+
+const asWritten: Spelling = (name) => name;
+
 /**
- * The members of one object of a client's request, in either spelling (`maxOutputTokens`, `max_output_tokens`): each is
- * taken by its camelCase name, and what nobody took is left over. A `null` is a field that is not there, as in the JSON
- * form of protocol buffers.
+ * The members of one object of a client's request: each is taken by its name, and what nobody took is left over. A `null`
+ * is a field that is not there, as clients write what was not set.
  */
 export class Fields {
   private readonly untaken: Map<string, { readonly written: string; readonly value: unknown }>;
@@ -17,22 +21,23 @@ export class Fields {
   private constructor(
     source: JsonObject,
     readonly at: string,
+    private readonly spelling: Spelling,
   ) {
     this.untaken = new Map();
     for (const [written, value] of Object.entries(source)) {
       if (value === null) continue;
-      const name = camelCase(written);
+      const name = spelling(written);
       if (this.untaken.has(name)) throw new CallError(`${this.path(written)}: is given twice`);
       this.untaken.set(name, { written, value });
     }
   }
 
   /** @throws CallError when it is no object */
-  static of(value: unknown, at: string): Fields {
+  static of(value: unknown, at: string, spelling = asWritten): Fields {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new CallError(`${at === '' ? 'body' : at}: must be an object`);
     }
-    return new Fields(value as JsonObject, at);
+    return new Fields(value as JsonObject, at, spelling);
   }
 
   take(name: string): unknown {
@@ -49,7 +54,7 @@ export class Fields {
 
   object(name: string): Fields | undefined {
     const at = this.atOf(name);
-    return at === undefined ? undefined : Fields.of(this.take(name), at);
+    return at === undefined ? undefined : Fields.of(this.take(name), at, this.spelling);
   }
 
   text(name: string): string | undefined {
@@ -91,7 +96,7 @@ export class Fields {
       : [{ item: value, at }];
   }
 
-  /** What nobody took, by its camelCase name. */
+  /** What nobody took. */
   rest(): readonly { readonly name: string; readonly at: string; readonly value: unknown }[] {
     const rest = [...this.untaken].map(([name, { written, value }]) => ({
       name,
@@ -113,8 +118,4 @@ export class Fields {
   private path(written: string): string {
     return this.at === '' ? written : `${this.at}.${written}`;
   }
-}
-
-function camelCase(name: string): string {
-  return name.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
