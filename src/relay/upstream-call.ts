@@ -80,7 +80,10 @@ export class UpstreamCall {
   ): Promise<SignedAnswer> {
     const { clocks } = this.env;
     const headersMs = call.framing === 'json' ? clocks.jsonHeadersMs : clocks.headersMs;
-    const signed = { ...request, headers: await upstream.sign(request, credentials) };
+    const signing = upstream.sign(request, credentials);
+    // Credentials that are looked for elsewhere may take their time; a client that leaves does not wait for them.
+    const own = signing instanceof Promise ? await orCut(signing, signal) : signing;
+    const signed = { ...request, headers: own };
     const answer = await this.client.send(signed, { signal, headersMs, proxy: credentials.proxyUrl });
     const { status } = answer;
     const mask = new SecretMask(credentials.values);
