@@ -1,5 +1,6 @@
 import type { DialectName } from '../dialects/dialect.ts';
 import { anthropicClient } from './anthropic/anthropic-client.ts';
+import { anthropicUpstream } from './anthropic/anthropic-upstream.ts';
 import { geminiClient } from './gemini/gemini-client.ts';
 import { geminiUpstream } from './gemini/gemini-upstream.ts';
 import type { ClientSide, UpstreamSide } from './sides.ts';
@@ -12,5 +13,6 @@ export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {
 
 /** Which dialects a translated call may be written in; one line each. */
 export const UPSTREAM_SIDES: Partial<Record<DialectName, UpstreamSide>> = {
+  anthropic: anthropicUpstream,
   gemini: geminiUpstream,
 };

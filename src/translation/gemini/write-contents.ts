@@ -1,7 +1,7 @@
 import type { Message, Part, Signature, ToolResultPart } from '../neutral.ts';
 import { NO_SIGNATURE } from './models.ts';
 import { mediaName, writeMedia } from './write-media.ts';
-import { leftOut } from './left-out-name.ts';
+import { leftOut } from '../left-out-name.ts';
 
 interface Content {
   readonly role: 'user' | 'model';

@@ -1,6 +1,6 @@
 import { cannot } from '../cannot.ts';
 import type { MediaPart } from '../neutral.ts';
-import { leftOut } from './left-out-name.ts';
+import { leftOut } from '../left-out-name.ts';
 
 /** What a URL's ending tells, where the client does not: `FileData.mimeType` is required. */
 const TYPES: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 import { cannot } from '../cannot.ts';
 import type { NeutralRequest, Tool, ToolChoice } from '../neutral.ts';
 import type { WrittenRequest } from '../sides.ts';
-import { leftOut } from './left-out-name.ts';
+import { leftOut } from '../left-out-name.ts';
 import { isThird, thinkingConfig } from './models.ts';
 import { writeContents } from './write-contents.ts';
 
