@@ -40,7 +40,7 @@ const PIXEL = {
   data: 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg==',
 };
 const SENTENCE = 'naïve 川 🙂 and the rest of it';
-const USED = 'input-tokens=100 cached-tokens=7 output-tokens=23';
+const USED = 'input-tokens=100 cached-tokens=7 output-tokens=23 thinking-tokens=0';
 
 const expectUsage = async (cell: Cell, said: Said): Promise<void> => {
   const { input, cached, output } = cell.serving.usage;
@@ -237,7 +237,7 @@ export const CASES: readonly Case[] = [
   {
     title: 'upstream cut in mid-stream',
     async run(cell) {
-      await failureOf(cell.driver.stream(ask(cell, `say="${SENTENCE}" deltas=8 every=5 reset=event:5`)));
+      await failureOf(cell.driver.stream(ask(cell, `say="${SENTENCE}" deltas=8 every=5 reset=5`)));
       expect(await cell.lastRow()).toMatchObject({ outcome: 'partial' });
     },
   },

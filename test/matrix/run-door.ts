@@ -8,11 +8,12 @@ export function runDoor(door: DoorName): void {
   const { title, driver: makeDriver, reaches } = DOORS[door];
   let rehearsal: Rehearsal;
   let key: string;
+  const cells = Object.entries(reaches) as [AccountName, Reach][];
 
   beforeAll(async () => {
     rehearsal = await Rehearsal.start();
-    await Promise.all(Object.values(ACCOUNTS).map((account) => account.make(rehearsal)));
-    key = (await rehearsal.key({ scopes: ['claude', 'gemini', 'openai', 'bedrock'] })).key;
+    await Promise.all(cells.map(([account]) => ACCOUNTS[account].make(rehearsal)));
+    key = (await rehearsal.key({ scopes: ['claude', 'gemini', 'openai'] })).key;
   });
   afterEach(async () => {
     await rehearsal.quiet();
@@ -23,7 +24,6 @@ export function runDoor(door: DoorName): void {
     await closeLentDispatcher();
   });
 
-  const cells = Object.entries(reaches) as [AccountName, Reach][];
   describe.each(cells)(`the door "${title}", served by %s (%s)`, (account) => {
     const cases = CASES.filter((one) => one.absent?.(door, account) === undefined);
     it.each(cases.map((one) => [one.title, one] as const))('%s', async (_, one) => {
