@@ -146,7 +146,7 @@ export class PriceDto {
   effectiveFrom!: string;
 
   /** `administrator`, or the list it was seeded from; the administrator's go first. */
-  @ApiProperty({ type: String, example: 'genai-prices@0.1.8' })
+  @ApiProperty({ type: String, example: 'genai-prices@0.1.8#2' })
   source!: string;
 
   @ApiProperty({ type: String, format: 'date-time' })

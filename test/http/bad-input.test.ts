@@ -45,12 +45,19 @@ const BATCH = ROUTES[9] as Route;
 
 let rehearsal: Rehearsal;
 let key: string;
+/** For accounts that each have their own vendor's models only. */
+let crossed: string;
 
 beforeAll(async () => {
   rehearsal = await Rehearsal.start();
   await rehearsal.claudeAccount({ models: { allow: ['*'] } });
   await rehearsal.geminiAccount({ models: { allow: ['*'] } });
   key = (await rehearsal.key()).key;
+  const [claudeOnly, geminiOnly] = await Promise.all([
+    rehearsal.claudeAccount({ models: { allow: ['claude-*'] } }),
+    rehearsal.geminiAccount({ models: { allow: ['gemini-*'] } }),
+  ]);
+  crossed = (await rehearsal.key({ accounts: [claudeOnly.id, geminiOnly.id] })).key;
 });
 afterAll(() => rehearsal.quiet());
 afterAll(() => rehearsal.close());
@@ -59,7 +66,14 @@ const post = (
   target: string,
   body: Buffer | string,
   headers: HeaderLines = [['content-type', 'application/json']],
-): Promise<RawAnswer> => askRaw(rehearsal.url, 'POST', target, [['x-api-key', key], ...headers], body);
+): Promise<RawAnswer> => ask(key, target, body, headers);
+
+const ask = (
+  as: string,
+  target: string,
+  body: Buffer | string,
+  headers: HeaderLines = [['anthropic-version', '2023-06-01']],
+): Promise<RawAnswer> => askRaw(rehearsal.url, 'POST', target, [['x-api-key', as], ...headers], body);
 
 /** In the shape of the door's vendor, whole, with our id, and with nothing of our insides. */
 function expectRefusal(door: Door, answer: RawAnswer, status: number, kind: string, message: RegExp): void {
@@ -454,7 +468,36 @@ describe('names that mean something to JavaScript (B2)', () => {
       const [seen] = rehearsal.simulator.requests.slice(upstream);
       expect(seen?.bodySha256).toBe(sha256(body));
     }
+    expectClean();
+  });
+
+  it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'])(
+    'are fields like any other where the account speaks another dialect: %s',
+    async (name) => {
+      const { upstream } = await traces(rehearsal);
+      for (const [route, wanted] of [
+        [MESSAGES, GEMINI_MODEL],
+        [GENERATE, MODEL],
+      ] as const) {
+        // Only the other vendor's account has this model, and no dialect can say such a field.
+        const body = `${route.body.replace(MODEL, wanted).slice(0, -1)},"${name}":{"polluted":1}}`;
+        const target = route.target.replace(GEMINI_MODEL, wanted);
+        await expectInvalid(route, ask(crossed, target, body), name);
+      }
+      expect((await traces(rehearsal)).upstream).toBe(upstream);
+      // In a tool's schema it is the tool's own business, at any depth.
+      const schema = `{"type":"object","properties":{"${name}":{"type":"string","${name}":{"polluted":1}}}}`;
+      const tools = `[{"functionDeclarations":[{"name":"f","description":"d","parameters":${schema}}]}]`;
+      const body = `${GENERATE.body.slice(0, -1)},"tools":${tools}}`;
+      const target = GENERATE.target.replace(GEMINI_MODEL, MODEL);
+      expect((await ask(crossed, target, body)).headers['x-relay-attempts']).toBe('1');
+      expect(rehearsal.simulator.requests.at(-1)?.body.toString()).toContain(`"input_schema":${schema}`);
+      expectClean();
+    },
+  );
+
+  function expectClean(): void {
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
     expect(Object.keys(Object.prototype)).toEqual([]);
-  });
+  }
 });

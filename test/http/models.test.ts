@@ -19,6 +19,7 @@ let key: string;
 let wide: string;
 let narrow: string;
 let gemini: string;
+let openai: string;
 
 beforeAll(async () => {
   rehearsal = await Rehearsal.start();
@@ -38,6 +39,12 @@ beforeAll(async () => {
     await rehearsal.geminiAccount({
       credentials: { apiKey: 'gemini-sim-list' },
       models: { allow: ['gemini-2.5-*', 'tunedModels/sim-mine'], map: { 'team-google': 'gemini-2.5-pro' } },
+    })
+  ).id;
+  openai = (
+    await rehearsal.openaiAccount({
+      credentials: { apiKey: 'sk-sim-list' },
+      models: { allow: ['gpt-5', 'gpt-5-*'], map: { 'team-open': 'gpt-5-mini' } },
     })
   ).id;
   key = (await rehearsal.key()).key;
@@ -91,7 +98,10 @@ describe('the list of models', () => {
       }
       const ids = page.data.map((model) => model['id']);
       expect(ids).toEqual(expect.arrayContaining(['claude-sonnet-5', 'claude-opus-5', 'team-fast']));
-      expect(ids.filter((id) => /gemini|google/.test(String(id)))).toEqual([]);
+      // Another vendor's, reached in translation.
+      expect(ids).toEqual(
+        expect.arrayContaining(['gemini-2.5-flash', 'team-google', 'tunedModels/sim-mine']),
+      );
     }
   });
 
@@ -108,10 +118,7 @@ describe('the list of models', () => {
         owned_by: 'relay',
       });
     }
-    const ids = data.map((model) => model['id']);
-    expect(ids).toEqual(
-      expect.arrayContaining(['claude-sonnet-5', 'gemini-2.5-flash', 'team-fast', 'team-google']),
-    );
+    expect(data.map((model) => model['id'])).toEqual(expect.arrayContaining(['gpt-5', 'team-open']));
   });
 
   it("is Google's under /v1beta, /gemini/v1beta and /gemini/v1", async () => {
@@ -127,7 +134,8 @@ describe('the list of models', () => {
         });
       }
     }
-    expect((await geminiNames()).sort()).toEqual(
+    const names = await geminiNames();
+    expect(names.filter((name) => /gemini|google|tuned/.test(String(name))).sort()).toEqual(
       [
         'models/gemini-2.5-flash',
         'models/gemini-2.5-flash-lite',
@@ -136,6 +144,8 @@ describe('the list of models', () => {
         'tunedModels/sim-mine',
       ].sort(),
     );
+    // Another vendor's, reached in translation.
+    expect(names).toEqual(expect.arrayContaining(['models/claude-opus-5', 'models/team-fast']));
   });
 
   it("holds map names, literal allows, and of the upstream's list what the account's policy has", async () => {
@@ -151,12 +161,18 @@ describe('the list of models', () => {
   });
 
   it("is cut to the key's models, in every shape", async () => {
-    const some = (await rehearsal.key({ models: ['claude-opus-*', 'team-deep', 'gemini-2.5-pro'] })).key;
+    const some = (await rehearsal.key({ models: ['claude-opus-*', 'team-deep', 'gemini-2.5-pro', 'gpt-5'] }))
+      .key;
     const claude = await anthropicIds(some);
     expect(claude).toEqual(expect.arrayContaining(['claude-opus-5', 'claude-opus-4-8', 'team-deep']));
-    expect(claude.filter((id) => !/^(claude-opus-|team-deep$)/.test(String(id)))).toEqual([]);
-    expect(await geminiNames(some)).toEqual(['models/gemini-2.5-pro']);
-    expect((await openaiIds(some)).sort()).toEqual([...claude, 'gemini-2.5-pro'].sort());
+    const allowed = /^(claude-opus-|team-deep$|gemini-2.5-pro$|gpt-5$)/;
+    expect(claude.filter((id) => !allowed.test(String(id)))).toEqual([]);
+    const google = (await geminiNames(some)).map((name) => String(name).replace('models/', ''));
+    expect(google).toEqual(expect.arrayContaining(['gemini-2.5-pro', 'claude-opus-5', 'team-deep']));
+    expect(google.filter((id) => !allowed.test(id))).toEqual([]);
+    const open = await openaiIds(some);
+    expect(open).toContain('gpt-5');
+    expect(open.filter((id) => !allowed.test(String(id)))).toEqual([]);
     const none = (await rehearsal.key({ models: [] })).key;
     expect(await anthropicIds(none)).toEqual([]);
     expect(await geminiNames(none)).toEqual([]);
@@ -165,15 +181,18 @@ describe('the list of models', () => {
 
   it('is cut to the accounts and groups a key is bound to', async () => {
     const bound = (await rehearsal.key({ accounts: [narrow], bindingPolicy: 'strict' })).key;
-    expect((await anthropicIds(bound)).sort()).toEqual(['claude-opus-5', 'claude-secret-1', 'team-deep']);
-    expect(await geminiNames(bound)).toEqual([]);
+    const own = ['claude-opus-5', 'claude-secret-1', 'team-deep'];
+    expect((await anthropicIds(bound)).sort()).toEqual(own);
+    expect((await geminiNames(bound)).sort()).toEqual(own.map((id) => `models/${id}`));
 
     const { id } = (await rehearsal.create('account-groups', { name: 'google', accounts: [gemini] })) as {
       id: string;
     };
     const grouped = (await rehearsal.key({ groups: [id], bindingPolicy: 'strict' })).key;
-    expect(await anthropicIds(grouped)).toEqual([]);
-    expect(await geminiNames(grouped)).toContain('models/team-google');
+    for (const names of [await anthropicIds(grouped), await geminiNames(grouped)]) {
+      expect(names.map((name) => String(name).replace('models/', ''))).toContain('team-google');
+      expect(names.filter((name) => /claude|team-(fast|deep|open)|gpt/.test(String(name)))).toEqual([]);
+    }
 
     // With fallback the shared pool serves as well, so it lists as well.
     const falling = (await rehearsal.key({ accounts: [narrow], bindingPolicy: 'fallback' })).key;
@@ -224,8 +243,9 @@ describe('the list of models', () => {
     for (const [path, headers, found] of [
       ['/v1/models/team-fast', ANTHROPIC, { type: 'model', id: 'team-fast' }],
       ['/claude/v1/models/claude-secret-1', {}, { type: 'model', id: 'claude-secret-1' }],
-      ['/v1/models/team-google', {}, { object: 'model', id: 'team-google' }],
-      ['/v1/models/tunedModels%2Fsim-mine', {}, { object: 'model', id: 'tunedModels/sim-mine' }],
+      ['/v1/models/team-google', ANTHROPIC, { type: 'model', id: 'team-google' }],
+      ['/v1/models/tunedModels%2Fsim-mine', ANTHROPIC, { type: 'model', id: 'tunedModels/sim-mine' }],
+      ['/v1/models/team-open', {}, { object: 'model', id: 'team-open' }],
       ['/v1beta/models/team-google', {}, { name: 'models/team-google' }],
       ['/v1beta/tunedModels/sim-mine', {}, { name: 'tunedModels/sim-mine' }],
     ] as const) {
@@ -233,10 +253,8 @@ describe('the list of models', () => {
     }
     for (const [path, headers, missing] of [
       ['/v1/models/nonesuch', ANTHROPIC, { type: 'error', error: { type: 'not_found_error' } }],
-      ['/v1/models/gemini-2.5-pro', ANTHROPIC, { type: 'error', error: { type: 'not_found_error' } }],
       ['/v1/models/nonesuch', {}, { error: { message: expect.any(String) as string } }],
       ['/v1beta/models/nonesuch', {}, { error: { code: 404, status: 'NOT_FOUND' } }],
-      ['/v1beta/models/claude-opus-5', {}, { error: { code: 404, status: 'NOT_FOUND' } }],
     ] as const) {
       expect(await get(path, headers)).toMatchObject({ status: 404, json: missing });
     }
@@ -312,9 +330,67 @@ describe('the list of models', () => {
   it('names the accounts it came of nowhere', async () => {
     for (const path of ['/v1/models', '/v1beta/models', '/claude/v1/models']) {
       const { text, rawHeaders } = await get(path);
-      for (const secret of [wide, narrow, gemini, 'sk-ant-sim', 'gemini-sim', rehearsal.simulator.url]) {
+      for (const secret of [
+        wide,
+        narrow,
+        gemini,
+        openai,
+        'sk-ant-sim',
+        'gemini-sim',
+        'sk-sim',
+        rehearsal.simulator.url,
+      ]) {
         expect(`${text}${rawHeaders.join()}`).not.toContain(secret);
       }
     }
+  });
+});
+
+describe('a list of models', () => {
+  /** A generating call of each door. */
+  const CALLS: Readonly<Record<string, (model: string) => { readonly path: string; readonly body: object }>> =
+    {
+      anthropic: (model) => ({
+        path: '/claude/v1/messages',
+        body: { model, max_tokens: 8, messages: HELLO },
+      }),
+      gemini: (model) => ({
+        path: `/v1beta/${model.startsWith('tunedModels/') ? model : `models/${model}`}:generateContent`,
+        body: { contents: [{ parts: [{ text: 'Hello' }] }] },
+      }),
+      openai: (model) => ({ path: '/openai/v1/chat/completions', body: { model, messages: HELLO } }),
+    };
+  const HELLO = [{ role: 'user', content: 'Hello' }];
+
+  it("has exactly the models that its door's calls reach, by whatever account and in whatever dialect", async () => {
+    const lists: Readonly<Record<string, readonly unknown[]>> = {
+      anthropic: await anthropicIds(),
+      gemini: (await geminiNames()).map((name) => String(name).replace('models/', '')),
+      openai: await openaiIds(),
+    };
+    // Of each account its map's names, a literal allow and one of the upstream's list; and names that lead nowhere.
+    const names = [
+      ...['team-fast', 'claude-haiku-5-5', 'team-deep', 'claude-secret-1', 'team-google', 'gemini-2.5-pro'],
+      ...['tunedModels/sim-mine', 'team-open', 'gpt-5', 'gpt-5-nano', 'nonesuch', 'gemini-3-pro', 'gpt-4.1'],
+    ];
+    const served: [string, string][] = [];
+    for (const [door, call] of Object.entries(CALLS)) {
+      for (const name of names) {
+        const { path, body } = call(name);
+        const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...ANTHROPIC };
+        const answer = await onWire(`${rehearsal.url}${path}`, {
+          method: 'POST',
+          headers,
+          body: JSON.stringify(body),
+        });
+        // What the upstream says of the name is its own affair.
+        if (answer.headers['x-relay-attempts'] === '1') served.push([door, name]);
+      }
+    }
+    const listed = Object.keys(CALLS).flatMap((door) =>
+      names.filter((name) => lists[door]?.includes(name)).map((name) => [door, name]),
+    );
+    expect(served.length).toBeGreaterThanOrEqual(17);
+    expect(listed).toEqual(served);
   });
 });

@@ -273,7 +273,8 @@ describe('prices', () => {
       {
         kind: 'claude',
         effectiveFrom: '1970-01-01T00:00:00.000Z',
-        source: 'genai-prices@0.1.8',
+        // The second choice from that version of the list.
+        source: 'genai-prices@0.1.8#2',
         input: '3.00',
         cacheRead: '0.30',
         cacheWrite5m: '3.75',

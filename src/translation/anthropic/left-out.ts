@@ -1,3 +1,4 @@
+import { ownEntry } from '../../dialects/own-entry.ts';
 import type { Fields, Leave } from '../fields.ts';
 
 /**
@@ -44,7 +45,7 @@ export type Place = 'body' | 'tool' | 'document' | 'block' | 'call' | 'output' |
 /** What the reader of this object took no notice of. */
 export function leaveRest(fields: Fields, place: Place, leave: Leave): void {
   for (const { name, at, value } of fields.rest()) {
-    if (IDLE[name]?.(value) === true) continue;
+    if (ownEntry(IDLE, name)?.(value) === true) continue;
     leave({ at, advice: Object.hasOwn(ADVICE[place], name) });
   }
 }

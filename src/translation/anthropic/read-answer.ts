@@ -1,3 +1,4 @@
+import { ownEntry } from '../../dialects/own-entry.ts';
 import type { NeutralEvent, StopReason } from '../neutral.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -120,7 +121,7 @@ export class ClaudeEvents {
     return [
       {
         type: 'stop',
-        reason: STOPS[reason] ?? 'end',
+        reason: ownEntry(STOPS, reason) ?? 'end',
         ...(sequence !== '' && { sequence }),
         ...(explanation !== '' && { detail: explanation }),
       },

@@ -1,3 +1,4 @@
+import { ownEntry } from '../../dialects/own-entry.ts';
 import type { Fields, Leave } from '../fields.ts';
 
 /**
@@ -71,7 +72,7 @@ export type Place =
 /** What the reader of this object took no notice of. */
 export function leaveRest(fields: Fields, place: Place, leave: Leave): void {
   for (const { name, at, value } of fields.rest()) {
-    if (IDLE[place]?.[name]?.(value) === true) continue;
+    if (ownEntry(IDLE[place], name)?.(value) === true) continue;
     leave({ at, advice: Object.hasOwn(ADVICE[place], name) });
   }
 }

@@ -1,4 +1,5 @@
 import { CallError } from '../../dialects/dialect.ts';
+import { ownEntry } from '../../dialects/own-entry.ts';
 import type { JsonObject } from '../fields.ts';
 
 /** `Type` of @google/genai 2.32; NULL is JSON Schema's as well. */
@@ -36,11 +37,12 @@ const SPELLINGS: Readonly<Record<string, string>> = {
  */
 export function jsonSchemaOf(schema: unknown, at: string): JsonObject {
   const source = objectAt(schema, at);
-  const result: Record<string, unknown> = {};
+  // Without a prototype, so that a name like `__proto__` stays a name.
+  const result = Object.create(null) as Record<string, unknown>;
   let nullable = false;
   let ordering: unknown;
   for (const [written, value] of Object.entries(source)) {
-    const name = SPELLINGS[written] ?? written;
+    const name = ownEntry(SPELLINGS, written) ?? written;
     const here = `${at}.${written}`;
     if (value === null && name !== 'default' && name !== 'example') continue;
     switch (name) {
