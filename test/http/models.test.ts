@@ -371,7 +371,7 @@ describe('a list of models', () => {
     // Of each account its map's names, a literal allow and one of the upstream's list; and names that lead nowhere.
     const names = [
       ...['team-fast', 'claude-haiku-5-5', 'team-deep', 'claude-secret-1', 'team-google', 'gemini-2.5-pro'],
-      ...['tunedModels/sim-mine', 'team-open', 'gpt-5', 'gpt-5-nano', 'nonesuch', 'gemini-3-pro', 'gpt-4.1'],
+      ...['tunedModels/sim-mine', 'team-open', 'gpt-5', 'nonesuch', 'gemini-3-pro', 'gpt-4.1'],
     ];
     const served: [string, string][] = [];
     for (const [door, call] of Object.entries(CALLS)) {
@@ -390,7 +390,7 @@ describe('a list of models', () => {
     const listed = Object.keys(CALLS).flatMap((door) =>
       names.filter((name) => lists[door]?.includes(name)).map((name) => [door, name]),
     );
-    expect(served.length).toBeGreaterThanOrEqual(17);
+    expect(served.length).toBeGreaterThanOrEqual(16);
     expect(listed).toEqual(served);
   });
 });
