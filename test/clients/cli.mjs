@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,7 +20,7 @@ const CLAUDE_CODE = [
   ['a Claude account', 'claude', { apiKey: 'sk-ant-sim-cli' }, SONNET, undefined],
   ['a console account', 'claude-console', { apiKey: 'sk-ant-sim-cli' }, SONNET, undefined],
   ['Bedrock', 'bedrock', { region: 'us-east-1', apiKey: 'bedrock-api-key-sim-cli' }, undefined, undefined],
-  ['CCR', 'ccr', { apiKey: 'sk-ant-sim-cli' }, SONNET, undefined],
+  ['a CCR account', 'ccr', { apiKey: 'sk-ant-sim-cli' }, SONNET, undefined],
   ['a Gemini account', 'gemini', { apiKey: 'gemini-sim-cli' }, 'gemini-3.5-flash', undefined],
   ['an OpenAI-compatible account', 'openai-compatible', { apiKey: 'sk-sim-cli' }, 'gpt-5-mini', '/v1'],
 ];
@@ -37,18 +38,59 @@ const port = async () =>
   });
 
 const home = await mkdtemp(join(tmpdir(), 'relay-cli-'));
-const [simulatorPort, relayPort] = [await port(), await port()];
+const [simulatorPort, relayPort, routerPort] = [await port(), await port(), await port()];
 const simulator = `http://127.0.0.1:${simulatorPort}`;
 const relay = `http://127.0.0.1:${relayPort}`;
+const router = `http://127.0.0.1:${routerPort}`;
 const running = [];
 
-function start(entry, env, args = []) {
-  const child = spawn(process.execPath, [join(ROOT, 'dist/src', entry), ...args], {
+/** Claude Code Router itself wants a newer Node than the relay does: it is installed beside one. */
+const CCR = join(CLIENTS, 'ccr/node_modules');
+const CCR_ITSELF = [
+  'Claude Code Router itself',
+  'ccr',
+  { apiKey: 'ccr-secret' },
+  'ccr,sim,claude-sonnet-5',
+  '',
+];
+
+function launch(node, script, env, args = []) {
+  const child = spawn(node, [script, ...args], {
     cwd: home,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   running.push(child);
+}
+
+function start(entry, env, args) {
+  launch(process.execPath, join(ROOT, 'dist/src', entry), env, args);
+}
+
+/** The real router before the simulator, which it asks as its only provider. */
+async function startRouter() {
+  const folder = join(home, '.claude-code-router');
+  await mkdir(folder, { recursive: true });
+  const provider = {
+    name: 'sim',
+    api_base_url: `${simulator}/v1/messages`,
+    api_key: 'sk-ant-sim-router',
+    models: [SONNET],
+    transformer: { use: ['Anthropic'] },
+  };
+  const settings = {
+    HOST: '127.0.0.1',
+    PORT: routerPort,
+    APIKEY: 'ccr-secret',
+    LOG: false,
+    NON_INTERACTIVE_MODE: true,
+    Providers: [provider],
+    Router: { default: `sim,${SONNET}` },
+  };
+  await writeFile(join(folder, 'config.json'), JSON.stringify(settings));
+  const script = join(CCR, '@musistudio/claude-code-router/dist/cli.js');
+  launch(join(CCR, 'node/bin/node'), script, { HOME: home }, ['start']);
+  await until(`${router}/health`);
 }
 
 async function until(url) {
@@ -94,11 +136,12 @@ function run(command, args, env) {
 }
 
 /** One tool on one account: the tool must have been called and its result answered, and the model's last words be about its result. */
-async function rehearse(title, [, kind, credentials, model, path = ''], command, argsOf, env) {
+async function rehearse(title, one, command, argsOf, env) {
+  const [, kind, credentials, model, path = ''] = one;
   const account = await admin('POST', '/accounts', {
     name: `${kind}-${Date.now()}`,
     kind,
-    baseUrl: simulator + path,
+    baseUrl: one === CCR_ITSELF ? router : simulator + path,
     credentials,
     // Whatever the tool asks for is served: its side calls name models of their own.
     ...(model && { models: { map: Object.fromEntries(NAMES.map((name) => [name, model])) } }),
@@ -160,6 +203,10 @@ try {
   await Promise.all([until(`${simulator}/_simulator/state`), until(`${relay}/health/ready`)]);
 
   const results = [];
+  if (existsSync(CCR)) {
+    await startRouter();
+    CLAUDE_CODE.push(CCR_ITSELF);
+  }
   for (const one of CLAUDE_CODE) {
     if (ONLY !== undefined && !`claude ${one[0]}`.includes(ONLY)) continue;
     const prompt = 'Use the Read tool on notes.txt.[[sim: tool=Read]]';

@@ -22,7 +22,8 @@ type Told = { readonly type: string } & Readonly<Record<string, unknown>>;
 /**
  * A Messages stream, in the order of Anthropic's events. Seals of other vendors have no field here and travel in thinking
  * blocks, which clients give back as they are: a call's stands in an empty one before the call, a text's in an empty one
- * after it, and a thought that nobody sealed says so, because Claude would refuse it later.
+ * between it and what follows, and a thought that nobody sealed says so, because Claude would refuse it later. The seal
+ * on an answer's last text is left out: no vendor asks for it again, and clients take the last block for the answer.
  *
  * States: no part is open; a text or a thought is, with its block begun; a call is, held back until the event after its
  * first arguments, which may be its seal; a call is, its block begun.
@@ -89,7 +90,7 @@ class AnthropicEvents {
   private begun = false;
   /** A call that waits for its seal, and its first arguments. */
   private held: { readonly call: Call; json: string } | undefined;
-  /** The seal on a text, told once the text's block is over. */
+  /** The seal on a text, told once another part follows. */
   private after: string | undefined;
   private sealed = false;
 
@@ -102,7 +103,7 @@ class AnthropicEvents {
       case 'start':
         return [this.start(event.id, event.model)];
       case 'part':
-        return this.part(event);
+        return [...this.sealOnText(), ...this.part(event)];
       case 'delta':
         return this.delta(event.text);
       case 'signature':
@@ -192,10 +193,14 @@ class AnthropicEvents {
     const unsealed = this.open?.part === 'thinking' && !this.sealed;
     if (unsealed) told.push(this.change({ type: 'signature_delta', signature: packCarried([]) }));
     if (this.begun) told.push({ type: 'content_block_stop', index: this.index });
-    if (this.after !== undefined) told.push(...this.thought(this.after));
-    this.after = undefined;
     this.open = undefined;
     return told;
+  }
+
+  private sealOnText(): readonly Told[] {
+    const seal = this.after;
+    this.after = undefined;
+    return seal === undefined ? [] : this.thought(seal);
   }
 
   /** Begins the block of a call that was held back, after the thought that carries its seal. */
