@@ -1,11 +1,10 @@
 import { type EventMessage, EventStreamBroken } from '../dialects/event-stream.ts';
+import { beginsWith, chunkEvent, oneLine } from '../dialects/invoke-chunk.ts';
 import { readJson, textAt } from '../upstream/json-fields.ts';
 import { anthropicError } from './aws-error.ts';
 
-const BYTES_FIRST = Buffer.from('{"bytes":"');
 const TYPE_FIRST = Buffer.from('{"type":"');
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const LINE_END = /[\r\n]/;
 /** No event's name is longer; further in, a quote ends something else. */
 const LONGEST_TYPE = 64;
@@ -34,7 +33,8 @@ export class AnthropicFrames {
       return this.failure(code, headers[':error-message'] ?? code);
     }
     if (headers[':event-type'] !== 'chunk') return [];
-    const event = eventIn(payload);
+    const event = chunkEvent(payload);
+    if (event === undefined) throw new EventStreamBroken('A chunk of the event stream holds no bytes');
     const type = typeOf(event);
     if (type === undefined) return [];
     return [Buffer.from(`event: ${type}\ndata: `), oneLine(event), Buffer.from('\n\n')];
@@ -55,25 +55,6 @@ export class AnthropicFrames {
   }
 }
 
-/** `{"bytes": base64, "p": padding}`; written in the order that AWS writes it, it is read without building it. */
-function eventIn(payload: Buffer): Buffer {
-  if (beginsWith(payload, BYTES_FIRST)) {
-    const end = payload.indexOf(QUOTE, BYTES_FIRST.length);
-    const escape = payload.indexOf(BACKSLASH, BYTES_FIRST.length);
-    if (end > 0 && (escape < 0 || escape > end)) {
-      return Buffer.from(payload.toString('latin1', BYTES_FIRST.length, end), 'base64');
-    }
-  }
-  const bytes = textAt(readJson(payload), 'bytes');
-  if (bytes === undefined) throw new EventStreamBroken('A chunk of the event stream holds no bytes');
-  return Buffer.from(bytes, 'base64');
-}
-
-function beginsWith(bytes: Buffer, beginning: Buffer): boolean {
-  const { length } = beginning;
-  return bytes.length >= length && bytes.compare(beginning, 0, length, 0, length) === 0;
-}
-
 /** Undefined: an event without a type, which no client of SSE could tell from none. */
 function typeOf(event: Buffer): string | undefined {
   if (beginsWith(event, TYPE_FIRST)) {
@@ -85,10 +66,4 @@ function typeOf(event: Buffer): string | undefined {
   if (document === undefined) throw new EventStreamBroken('A chunk of the event stream holds no JSON');
   const type = textAt(document, 'type');
   return type === undefined || LINE_END.test(type) ? undefined : type;
-}
-
-/** A line end in JSON stands between two tokens, where a space says the same; in SSE it would end the data. */
-function oneLine(event: Buffer): Buffer {
-  if (!event.includes(0x0a) && !event.includes(0x0d)) return event;
-  return Buffer.from(event.map((byte) => (byte === 0x0a || byte === 0x0d ? 0x20 : byte)));
 }

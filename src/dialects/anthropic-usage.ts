@@ -66,7 +66,23 @@ export class AnthropicUsage {
   }
 
   get suspicious(): boolean {
-    return this.counts.suspicious || this.metrics.suspicious;
+    return this.counts.suspicious || this.metrics.suspicious || this.contradicted;
+  }
+
+  /** Bedrock's own account of the call is another than the events'. Its input may be told with the cache or without. */
+  private get contradicted(): boolean {
+    const { inputTokens, cacheReadTokens, cacheWrite5mTokens, cacheWrite1hTokens, outputTokens } = this.value;
+    const written = cacheWrite5mTokens + cacheWrite1hTokens;
+    const differs = (name: string, ...known: readonly number[]): boolean => {
+      const told = this.metrics.get(name);
+      return told !== undefined && this.counts.get(name) !== undefined && !known.includes(told);
+    };
+    return (
+      differs('input_tokens', inputTokens, inputTokens + cacheReadTokens + written) ||
+      differs('output_tokens', outputTokens) ||
+      differs('cache_read_input_tokens', cacheReadTokens) ||
+      differs('cache_creation_input_tokens', written)
+    );
   }
 
   /** One of {@link METRIC_PATHS}, whole; taken where `usage` says nothing of it. */

@@ -84,7 +84,7 @@ export interface AnswerFailure {
 
 /**
  * Reads a copy of an answer's bytes as they pass, split anywhere. Never throws, and keeps a few KiB at most, however
- * large an event or a document is.
+ * large an event or a document is; of an event stream, whose checksums stand at the end, the message at hand.
  */
 export interface AnswerReader {
   push(chunk: Uint8Array): void;
@@ -105,6 +105,8 @@ export interface AnswerReader {
   readonly generatedBytes: number;
   /** After the bytes pushed so far, a frame of the relay's own would stand between two of the upstream's. */
   readonly atBoundary: boolean;
+  /** Event streams: how many of the bytes pushed so far are whole messages with sound checksums. */
+  readonly soundBytes?: number;
 }
 
 /** Why the relay itself says no; the dialect knows its vendor's body for each. */

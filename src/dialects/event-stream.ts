@@ -46,6 +46,8 @@ export class EventStreamDecoder {
   private lastHeaders: Readonly<Record<string, string>> = {};
   /** Set for good once the stream is broken. */
   failure: EventStreamBroken | undefined;
+  /** Bytes of the messages given so far. */
+  soundBytes = 0;
 
   constructor(private readonly limit = MAX_MESSAGE_BYTES) {}
 
@@ -81,6 +83,7 @@ export class EventStreamDecoder {
     const rest = bytes.subarray(this.total);
     this.chunks = rest.length === 0 ? [] : [rest];
     this.held = rest.length;
+    this.soundBytes += this.total;
     this.total = 0;
     return message;
   }

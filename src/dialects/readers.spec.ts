@@ -118,6 +118,7 @@ describe('counts that an Anthropic stream reports', () => {
       stop,
     );
     expect(beside.usage).toMatchObject({ inputTokens: 5, outputTokens: 4, cacheReadTokens: 7 });
+    expect([alone.suspicious, beside.suspicious]).toEqual([false, true]);
     const elsewhere = anthropicStream(
       event({ type: 'ping', 'amazon-bedrock-invocationMetrics': metrics }),
       STOP,
