@@ -182,8 +182,11 @@ function toolCalls(body: Record<string, unknown>, exchange: Exchange): (Block & 
   const choice = isRecord(body['tool_choice']) ? body['tool_choice'] : {};
   if (tools.length === 0 || choice['type'] === 'none' || lastToolResult(body) !== undefined) return [];
   const text = lastUserText(body['messages']);
-  const forced = exchange.fault.tool ?? (choice['type'] === 'tool' ? String(choice['name']) : undefined);
-  let wanted = tools.filter(({ name }) => (forced === undefined ? mentions(text, name) : name === forced));
+  const forced =
+    exchange.fault.tool?.split(',') ?? (choice['type'] === 'tool' ? [String(choice['name'])] : undefined);
+  let wanted = tools.filter(({ name }) =>
+    forced === undefined ? mentions(text, name) : forced.includes(String(name)),
+  );
   if (wanted.length === 0 && choice['type'] === 'any') wanted = tools.slice(0, 1);
   if (choice['disable_parallel_tool_use'] === true) wanted = wanted.slice(0, 1);
   return wanted.map((tool, n) => {

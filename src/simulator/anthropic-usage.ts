@@ -162,6 +162,8 @@ export function varied(usage: object, fault: Fault): object | undefined {
     case 'repeated':
     case 'falling':
     case 'output-only':
+    case 'last-chunk':
+    case 'every-chunk':
     case undefined:
       return usage;
   }

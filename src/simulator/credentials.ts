@@ -8,6 +8,7 @@ const SUBSCRIPTION_PREFIX = 'sk-ant-oat';
 /** Any key with such a beginning is accepted, so that as many accounts can be made as are wanted. */
 export const ANTHROPIC_KEY_PREFIX = 'sk-ant-sim-';
 export const GEMINI_KEY_PREFIX = 'gemini-sim-';
+export const OPENAI_KEY_PREFIX = 'sk-sim-';
 export const ACCESS_TOKEN_PREFIX = 'sim-access-';
 export const REFRESH_TOKEN_PREFIX = 'sim-refresh-';
 
@@ -122,6 +123,16 @@ export class Keyring {
             ? undefined
             : 'key';
     return { value, where, refusal, oauth: false };
+  }
+
+  /** `refusal` is `missing`, or the wrong key as OpenAI tells it back: its middle hidden. */
+  openai(headers: IncomingHttpHeaders): Credential {
+    const value = bearerOf(headers);
+    const where = value === undefined ? undefined : 'authorization';
+    const found = { value, where, oauth: false };
+    if (value === undefined) return { ...found, refusal: 'missing' };
+    if (this.accepts(value, OPENAI_KEY_PREFIX)) return { ...found, refusal: undefined };
+    return { ...found, refusal: `${value.slice(0, 4)}${'*'.repeat(8)}${value.slice(-4)}` };
   }
 
   private isToken(bearer: string): boolean {

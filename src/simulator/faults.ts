@@ -20,7 +20,9 @@ export type UsageVariant =
   | 'string'
   | 'repeated'
   | 'falling'
-  | 'output-only';
+  | 'output-only'
+  | 'last-chunk'
+  | 'every-chunk';
 
 /** Directive names are these in kebab-case (`retryAfter` is `retry-after`); README.md tells each. Times in ms. */
 export interface Fault {
@@ -74,6 +76,7 @@ export interface Fault {
   readonly marker?: string;
   readonly say?: string;
   readonly thinking?: string;
+  readonly showThoughts?: string;
   readonly deltas?: number;
   readonly tool?: string;
   readonly stop?: string;
@@ -145,6 +148,7 @@ const FORMS: Readonly<Record<keyof Fault, Form>> = {
   marker: 'text',
   say: 'text',
   thinking: 'text',
+  showThoughts: ['reasoning_content', 'reasoning'],
   deltas: 'count',
   tool: 'text',
   stop: 'text',
@@ -163,6 +167,8 @@ const FORMS: Readonly<Record<keyof Fault, Form>> = {
     'repeated',
     'falling',
     'output-only',
+    'last-chunk',
+    'every-chunk',
   ],
   inputTokens: 'count',
   outputTokens: 'count',

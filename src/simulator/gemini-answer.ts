@@ -253,9 +253,8 @@ function functionCalls(body: unknown, exchange: Exchange): Part[] {
   if (declared.length === 0 || mode === 'NONE' || lastFunctionResponse(body) !== undefined) return [];
   const allowed = listOf(field(calling, 'allowedFunctionNames'));
   const text = lastGeminiText(body);
-  let wanted = declared.filter(({ name }) =>
-    exchange.fault.tool !== undefined ? name === exchange.fault.tool : text.includes(String(name)),
-  );
+  const forced = exchange.fault.tool?.split(',');
+  let wanted = declared.filter(({ name }) => forced?.includes(String(name)) ?? text.includes(String(name)));
   if (wanted.length === 0 && mode === 'ANY') {
     wanted = declared.filter(({ name }) => allowed.length === 0 || allowed.includes(name)).slice(0, 1);
   }

@@ -3,6 +3,7 @@ import {
   ACCESS_TOKEN_PREFIX,
   ANTHROPIC_KEY_PREFIX,
   GEMINI_KEY_PREFIX,
+  OPENAI_KEY_PREFIX,
   REFRESH_TOKEN_PREFIX,
 } from './credentials.ts';
 import { startSimulator } from './simulator.ts';
@@ -24,6 +25,8 @@ console.log(`Simulated upstreams at ${simulator.url}
              OAuth pair  ${ACCESS_TOKEN_PREFIX}0 and ${REFRESH_TOKEN_PREFIX}0, renewed at ${simulator.url}/oauth/token
   Gemini     ${simulator.url}/v1beta/models/gemini-2.5-flash:generateContent
              keys        ${GEMINI_KEY_PREFIX}<anything>
+  OpenAI     ${simulator.url}/v1/chat/completions
+             keys        ${OPENAI_KEY_PREFIX}<anything>
   Oracle     ${simulator.url}/_simulator/state and /_simulator/requests
 
 A fault is asked for inside the last user message, for example [[sim: latency=500 split=1 say="hello"]],

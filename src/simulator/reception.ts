@@ -14,6 +14,7 @@ import { Wire } from './wire.ts';
 export interface Vendors {
   readonly anthropic: Vendor;
   readonly gemini: Vendor;
+  readonly openai: Vendor;
   readonly oauth: Vendor;
 }
 
@@ -95,23 +96,29 @@ async function replyTo(vendor: Vendor, exchange: Exchange): Promise<Reply> {
   return fault.length === true ? gathered(reply) : reply;
 }
 
-/** `/anthropic` and `/gemini` may stand before the path; otherwise path, then headers tell whose request it is. */
+/** A vendor's name may stand before the path (`/anthropic`, `/gemini`, `/openai`); otherwise path, then headers tell whose request it is. */
 function vendorOf(vendors: Vendors, url: URL, request: IncomingMessage): { vendor: Vendor; path: string } {
-  const [, prefix, rest] = /^\/(anthropic|gemini)(\/.*)$/.exec(url.pathname) ?? [];
+  const [, prefix, rest] = /^\/(anthropic|gemini|openai)(\/.*)$/.exec(url.pathname) ?? [];
   const path = decoded(rest ?? url.pathname);
-  if (prefix === 'anthropic' || prefix === 'gemini') return { vendor: vendors[prefix], path };
+  if (prefix === 'anthropic' || prefix === 'gemini' || prefix === 'openai')
+    return { vendor: vendors[prefix], path };
   if (path.startsWith('/oauth/')) return { vendor: vendors.oauth, path };
+  if (/^\/v1\/(chat\/completions|embeddings)$/.test(path)) return { vendor: vendors.openai, path };
   const google =
     path.startsWith('/v1beta/') ||
     /^\/v1\/[^:]*:\w+$/.test(path) ||
     (path.startsWith('/v1/models') &&
       request.headers['anthropic-version'] === undefined &&
       (request.headers['x-goog-api-key'] !== undefined || url.searchParams.has('key')));
-  return { vendor: google ? vendors.gemini : vendors.anthropic, path };
+  if (google) return { vendor: vendors.gemini, path };
+  const bearer = request.headers.authorization !== undefined && request.headers['x-api-key'] === undefined;
+  const lists = path.startsWith('/v1/models') && request.headers['anthropic-version'] === undefined;
+  return { vendor: bearer && lists ? vendors.openai : vendors.anthropic, path };
 }
 
 function credentialOf(vendor: Vendor, keyring: Keyring, request: IncomingMessage, url: URL): Credential {
   if (vendor.name === 'gemini') return keyring.gemini(request.headers, url.searchParams);
+  if (vendor.name === 'openai') return keyring.openai(request.headers);
   return keyring.anthropic(request.headers);
 }
 

@@ -7,6 +7,7 @@ import { Keyring } from './credentials.ts';
 import { gemini } from './gemini.ts';
 import { Journal, now, type OpenSocket } from './journal.ts';
 import { oauth } from './oauth.ts';
+import { openai } from './openai.ts';
 import type { Simulator } from './oracle.ts';
 import { Plans } from './plan.ts';
 import { reception } from './reception.ts';
@@ -37,7 +38,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const keyring = new Keyring(options.credentials);
   const plans = new Plans();
   const cache = new PromptCache();
-  const vendors = { anthropic: anthropic(cache), gemini, oauth: oauth(keyring) };
+  const vendors = { anthropic: anthropic(cache), gemini, openai, oauth: oauth(keyring) };
   const sockets = new Map<Socket, OpenSocket>();
 
   const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0, maxHeaderSize: 256 * 1024 });
