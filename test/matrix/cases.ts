@@ -175,7 +175,8 @@ export const CASES: readonly Case[] = [
     title: 'stop sequence',
     absent: (door) => (door === 'responses' ? 'the Responses API has no stop sequences' : undefined),
     async run(cell) {
-      const said = await cell.driver.say(ask(cell, 'say="one two STOP three"', { stop: ['STOP'] }));
+      const model = cell.serving.stopping ?? cell.serving.model;
+      const said = await cell.driver.say(ask(cell, 'say="one two STOP three"', { model, stop: ['STOP'] }));
       expect(said.text.trim()).toBe('one two');
       expect(['end', 'stop-sequence']).toContain(said.stop);
       // Gemini and OpenAI have one word for both ends, so a client of another dialect cannot be told more.
@@ -190,7 +191,9 @@ export const CASES: readonly Case[] = [
       return account === 'bedrockOther' ? 'refused: Converse models take no JSON schema' : undefined;
     },
     async run(cell) {
-      const said = await cell.driver.say(ask(cell, 'latency=0', { schema: CLOCK.schema }));
+      // Closed, as strict vendors insist.
+      const schema = { ...CLOCK.schema, additionalProperties: false };
+      const said = await cell.driver.say(ask(cell, 'latency=0', { schema }));
       expect(JSON.parse(said.text)).toEqual({ zone: anyText });
     },
   },

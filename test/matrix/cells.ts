@@ -23,6 +23,8 @@ export type AccountName = keyof typeof ACCOUNTS;
 export interface ServingAccount {
   readonly title: string;
   readonly model: string;
+  /** Takes stop sequences, where `model` does not. */
+  readonly stopping?: string;
   readonly make: (rehearsal: Rehearsal) => Promise<unknown>;
   /** Whole input, cached and output of an answer that says 100 in, 7 cached, 23 out, by this vendor's rules. */
   readonly usage: { readonly input: number; readonly cached: number; readonly output: number };
@@ -30,11 +32,12 @@ export interface ServingAccount {
   readonly blocks: string;
 }
 
-const only = (model: string) => ({ models: { allow: [model] } });
+const only = (...models: readonly string[]) => ({ models: { allow: models } });
 
 const CLAUDE = 'claude-sonnet-5';
 const GEMINI = 'gemini-3.5-flash';
 const OPENAI = 'gpt-5-mini';
+const OPENAI_STOPPING = 'gpt-4.1';
 const BEDROCK_CLAUDE = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const BEDROCK_OTHER = 'amazon.nova-pro-v1:0';
 
@@ -56,7 +59,8 @@ export const ACCOUNTS = {
   openai: {
     title: 'OpenAI-compatible',
     model: OPENAI,
-    make: (rehearsal) => rehearsal.openaiAccount(only(OPENAI)),
+    stopping: OPENAI_STOPPING,
+    make: (rehearsal) => rehearsal.openaiAccount(only(OPENAI, OPENAI_STOPPING)),
     usage: { input: 100, cached: 7, output: 23 },
     blocks: 'finish=content_filter',
   },
