@@ -37,7 +37,7 @@ describe('the verdict on an answer of Bedrock', () => {
     [429, 'ModelNotReadyException', { at: 'provider', reason: 'model-not-ready' }],
     [429, undefined, { at: 'account', reason: 'rate-limit' }],
     [500, 'InternalServerException', { at: 'provider' }],
-    [503, 'ServiceUnavailableException', { at: 'provider', reason: 'service-unavailable' }],
+    [503, 'ServiceUnavailableException', { at: 'provider', reason: 'service-unavailable', everywhere: true }],
     [502, undefined, { at: 'provider', reason: 'server-error' }],
     [301, undefined, { at: 'provider', reason: 'redirect' }],
   ])('%d %s', (status, name, verdict) => {

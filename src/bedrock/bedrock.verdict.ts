@@ -79,8 +79,9 @@ function byName(
     case 'ModelStreamErrorException':
     case 'ModelTimeoutException':
     case 'InternalServerException':
-    case 'ServiceUnavailableException':
       return provider(slug(name), headers, now);
+    case 'ServiceUnavailableException':
+      return { ...provider(slug(name), headers, now), everywhere: true };
     default:
       return undefined;
   }
@@ -104,7 +105,11 @@ function byStatus({ status, headers, body }: UpstreamAnswer, now: number): Verdi
   }
 }
 
-function provider(reason: string, headers: UpstreamAnswer['headers'], now: number): Verdict {
+function provider(
+  reason: string,
+  headers: UpstreamAnswer['headers'],
+  now: number,
+): Extract<Verdict, { at: 'provider' }> {
   const wait = bareRetryAfter(headers, now);
   return { at: 'provider', reason, ...(wait !== undefined && { retryAfterMs: wait }) };
 }

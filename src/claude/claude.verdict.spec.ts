@@ -196,29 +196,33 @@ describe('a 429 of the Messages API', () => {
 });
 
 describe('an answer of the Messages API that is the vendor’s trouble', () => {
+  const OVERLOADED = { at: 'provider', reason: 'overloaded', everywhere: true };
+
   it.each([
     [408, 'timeout'],
     [500, 'server-error'],
     [502, 'server-error'],
-    [503, 'server-error'],
     [504, 'timeout'],
     [520, 'edge'],
     [522, 'edge'],
     [524, 'edge'],
-    [529, 'overloaded'],
     [302, 'redirect'],
     [200, 'unusable-answer'],
   ])('is %s: %s', (status, reason) => {
     expect(judged(status, '<html></html>')).toEqual({ at: 'provider', reason });
   });
 
+  it.each([503, 529])('is met by every account: %s', (status) => {
+    expect(judged(status, '<html></html>')).toEqual(OVERLOADED);
+  });
+
   it('says when to come again where it is told', () => {
-    const verdict = { at: 'provider', reason: 'overloaded', retryAfterMs: 4_000 };
+    const verdict = { ...OVERLOADED, retryAfterMs: 4_000 };
     expect(judged(529, told('overloaded_error'), { 'retry-after': '4' })).toEqual(verdict);
   });
 
   it('is found in an error event after a 200', () => {
-    expect(judged(200, told('overloaded_error'))).toEqual({ at: 'provider', reason: 'overloaded' });
+    expect(judged(200, told('overloaded_error'))).toEqual(OVERLOADED);
     expect(judged(200, told('api_error'))).toEqual({ at: 'provider', reason: 'server-error' });
     expect(judged(200, told('rate_limit_error'))).toEqual(time('rate-limit', 'model'));
     expect(judged(200, told('authentication_error'))).toMatchObject({ at: 'credential' });

@@ -3,11 +3,16 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { Foundation1763800000000 } from '../../migrations/1763800000000-foundation.ts';
 import { Scheduling1763800001000 } from '../../migrations/1763800001000-scheduling.ts';
 import { AccountSettings1763800002000 } from '../../migrations/1763800002000-account-settings.ts';
-
+import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
-export const MIGRATIONS = [Foundation1763800000000, Scheduling1763800001000, AccountSettings1763800002000];
+export const MIGRATIONS = [
+  Foundation1763800000000,
+  Scheduling1763800001000,
+  AccountSettings1763800002000,
+  AccountHealth1763800010000,
+];
 
 /**
  * TypeORM's options for administration and reports; hot statements use `HotPool`. Entities are added by their own

@@ -83,7 +83,7 @@ describe('an answer of the Gemini API that is about the account', () => {
     [
       400,
       told(400, 'FAILED_PRECONDITION', 'User location is not supported for the API use.'),
-      person('failed-precondition'),
+      { ...person('failed-precondition'), scope: 'model' },
     ],
     [403, told(403, 'PERMISSION_DENIED', 'x', errorInfo('CONSUMER_SUSPENDED')), person('consumer-suspended')],
     [403, told(403, 'PERMISSION_DENIED', 'x', errorInfo('SERVICE_DISABLED')), person('service-disabled')],
@@ -91,8 +91,14 @@ describe('an answer of the Gemini API that is about the account', () => {
     [
       403,
       told(403, 'PERMISSION_DENIED', 'Your API key was reported as leaked. Please use another API key.'),
-      person('permission-denied'),
+      person('key-leaked'),
     ],
+    [
+      403,
+      told(403, 'PERMISSION_DENIED', 'Your project has been denied access. Please contact support.'),
+      person('project-denied'),
+    ],
+    [403, told(403, 'PERMISSION_DENIED', 'words'), { ...person('permission-denied'), scope: 'model' }],
     [403, '<html></html>', { at: 'account', reason: 'edge-refused', mend: 'time', scope: 'account' }],
     [402, '', person('billing')],
     [
@@ -135,10 +141,11 @@ describe('a 429 of the Gemini API', () => {
 });
 
 describe('an answer of the Gemini API that is the vendor’s trouble', () => {
+  const OVERLOADED = { at: 'provider', reason: 'overloaded', everywhere: true };
+
   it.each([
     [500, 'server-error'],
     [502, 'server-error'],
-    [503, 'overloaded'],
     [504, 'timeout'],
     [302, 'redirect'],
     [200, 'unusable-answer'],
@@ -146,8 +153,12 @@ describe('an answer of the Gemini API that is the vendor’s trouble', () => {
     expect(judged(status, '{}')).toEqual({ at: 'provider', reason });
   });
 
+  it('is met by every account when the model is overloaded', () => {
+    expect(judged(503, '{}')).toEqual(OVERLOADED);
+  });
+
   it('is found in an error frame after a 200', () => {
-    expect(judged(200, told(503, 'UNAVAILABLE'))).toEqual({ at: 'provider', reason: 'overloaded' });
+    expect(judged(200, told(503, 'UNAVAILABLE'))).toEqual(OVERLOADED);
     expect(judged(200, [{ candidates: [] }, told(429, 'RESOURCE_EXHAUSTED')])).toEqual(time('rate-limit'));
     expect(judged(200, told(7, 'ODD'))).toEqual({ at: 'provider', reason: 'unusable-answer' });
   });

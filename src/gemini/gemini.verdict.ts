@@ -22,6 +22,9 @@ const CALLERS_FILE_STATE = /^The File \S+ is not in an ACTIVE state/;
 const CALLERS_RESOURCE =
   /^(You do not have permission to access |CachedContent not found|Permission denied while accessing )/;
 const BAD_KEY = /^API key (not valid|not found|expired)/i;
+/** Both come without an ErrorInfo (seen in continuedev/continue issue 10513, poenl/gemini-api issue 8). */
+const KEY_LEAKED = /^Your API key was reported as leaked/;
+const PROJECT_DENIED = /^Your project has been denied access/;
 const NO_CREDIT = /^Your prepayment credits are depleted/;
 
 /** Whose fault an answer of the Gemini API is. */
@@ -51,9 +54,9 @@ function badRequest(told: Told | undefined): Verdict {
   if (told.reason === 'API_KEY_INVALID' || BAD_KEY.test(told.message)) {
     return { at: 'credential', reason: 'api-key-invalid' };
   }
-  // Region or billing of the account, or the state of a file the caller named.
+  // Region or billing of the account, or the state of something that the caller named: so not the whole account.
   if (told.status === 'FAILED_PRECONDITION' && !CALLERS_FILE_STATE.test(told.message)) {
-    return person('failed-precondition');
+    return person('failed-precondition', 'model');
   }
   return { at: 'client' };
 }
@@ -61,7 +64,11 @@ function badRequest(told: Told | undefined): Verdict {
 function forbidden(told: Told | undefined): Verdict {
   if (told === undefined) return { at: 'account', reason: 'edge-refused', mend: 'time', scope: 'account' };
   if (told.reason === undefined && CALLERS_RESOURCE.test(told.message)) return { at: 'client' };
-  return person(told.reason === undefined ? 'permission-denied' : slug(told.reason));
+  if (told.reason !== undefined) return person(slug(told.reason));
+  if (KEY_LEAKED.test(told.message)) return person('key-leaked');
+  if (PROJECT_DENIED.test(told.message)) return person('project-denied');
+  // Without a reason it may be about what was asked for.
+  return person('permission-denied', 'model');
 }
 
 /** A spent day lasts until midnight Pacific, whatever RetryInfo says: it often names seconds all the same. */
@@ -81,11 +88,16 @@ function provider(status: number, answer: UpstreamAnswer, now: number): Verdict 
   const wait = bareRetryAfter(answer.headers, now);
   const reason =
     status === 503 ? 'overloaded' : status === 504 || status === 408 ? 'timeout' : 'server-error';
-  return { at: 'provider', reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) };
+  return {
+    at: 'provider',
+    reason,
+    ...(status === 503 && { everywhere: true }),
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
+  };
 }
 
-function person(reason: string): Verdict {
-  return { at: 'account', reason, mend: 'person', scope: 'account' };
+function person(reason: string, scope: 'account' | 'model' = 'account'): Verdict {
+  return { at: 'account', reason, mend: 'person', scope };
 }
 
 /** Limits are by project and model; the project's other models go on. */

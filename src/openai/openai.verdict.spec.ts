@@ -58,7 +58,7 @@ describe('whose fault an answer is', () => {
       { at: 'account', reason: 'rate-limit', mend: 'time', scope: 'account' },
     ],
     ['trouble', 500, coded(null, 'server_error'), { at: 'provider', reason: 'server-error' }],
-    ['too much to do', 503, coded('slow_down'), { at: 'provider', reason: 'overloaded' }],
+    ['too much to do', 503, coded('slow_down'), { at: 'provider', reason: 'overloaded', everywhere: true }],
     ['the clock', 504, '', { at: 'provider', reason: 'timeout' }],
     ['another clock', 408, '', { at: 'provider', reason: 'timeout' }],
     ['the edge in trouble', 522, '<html>', { at: 'provider', reason: 'edge' }],

@@ -82,13 +82,14 @@ function exhaustedReset(headers: Headers, now: number): number | undefined {
 
 function provider(status: number, headers: Headers, now: number): Verdict {
   const wait = bareRetryAfter(headers, now);
-  const reason =
-    status === 504 || status === 408
-      ? 'timeout'
-      : status === 503 || status === 529
-        ? 'overloaded'
-        : edgeOr(status);
-  return { at: 'provider', reason, ...(wait === undefined ? {} : { retryAfterMs: wait }) };
+  const overloaded = status === 503 || status === 529;
+  const reason = overloaded ? 'overloaded' : status === 504 || status === 408 ? 'timeout' : edgeOr(status);
+  return {
+    at: 'provider',
+    reason,
+    ...(overloaded && { everywhere: true }),
+    ...(wait === undefined ? {} : { retryAfterMs: wait }),
+  };
 }
 
 /** Cloudflare's own 520–527 and 530 mean that it did not reach the server or did not understand it. */

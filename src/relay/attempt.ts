@@ -7,6 +7,7 @@ import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Verdict } from '../upstream/upstream.ts';
 import { PriceBook } from '../usage/price-book.ts';
+import { AccountHealth } from './account-health.ts';
 import type { AnswerBody } from './answer-body.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { Cut, endingOf } from './cut.ts';
@@ -54,6 +55,7 @@ export class Attempt {
     private readonly upstreamCall: UpstreamCall,
     private readonly scheduler: Scheduler,
     private readonly prices: PriceBook,
+    private readonly health: AccountHealth,
     private readonly journal: Journal,
     @Inject(ENV) private readonly env: Env,
   ) {}
@@ -82,6 +84,7 @@ export class Attempt {
       if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
       record.outcome = ending.outcome;
       record.reason = ending.reason;
+      await this.health.broke(one, ending.reason);
       if (!progress.headSent) return { error: ending.error, elsewhere: ending.outcome !== 'client-left' };
       yield this.brokenOff(record, progress, ending.error);
       return undefined;
@@ -126,6 +129,7 @@ export class Attempt {
     }
     const document = passage.whole ? await this.translated(body, passage) : undefined;
 
+    this.health.answered(one);
     progress.headSent = true;
     exchange.forgetBody();
     yield {
@@ -156,6 +160,8 @@ export class Attempt {
     const { outcome, reason, failure } = outcomeOf(reader, sent.call, rubbish);
     record.outcome = outcome;
     record.reason = reason;
+    if (reader.failure !== undefined) await this.health.told(one, reader.failure);
+    else if (reason !== null) await this.health.broke(one, reason);
     const last = document === undefined && reader.complete ? passage.end() : undefined;
     if (last !== undefined) yield { type: 'data', bytes: last };
     progress.handedOver = streamed && this.over(reader, exchange);
@@ -197,15 +203,17 @@ export class Attempt {
   /** Anything but a 2xx: the caller's own mistake and the vendor's trouble pass as they came, the rest is ours to say. */
   private async *refusal(
     exchange: Exchange,
-    { call, sent }: Try,
+    one: Try,
     answer: SignedAnswer,
     verdict: Verdict,
     record: AttemptRecord,
     progress: Progress,
   ): AsyncGenerator<RelayEvent, Miss | undefined> {
+    const { call, sent } = one;
     const refusal = refusalOf(answer, verdict);
     record.outcome = refusal.outcome;
     record.reason = refusal.reason;
+    await this.health.judged(one, verdict, answer.status);
     if (refusal.error !== undefined) return { error: refusal.error, elsewhere: refusal.outcome === 'failed' };
 
     const reader = { atBoundary: false };

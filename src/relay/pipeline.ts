@@ -81,7 +81,7 @@ export class Pipeline {
       const accounts = this.accounts.all();
       const candidates = await this.expressible(call, forms, this.candidates(call, key), accounts);
       const decision = await this.ask(exchange, call, key, candidates);
-      if (decision.admitted) return this.tryOf(call, forms, decision.lease, accounts);
+      if (decision.admitted) return this.tryOf(call, forms, decision.lease, accounts, candidates);
       if (decision.refusal !== 'stale') throw refusedAdmission(decision);
       key = await this.reread(exchange, key);
     }
@@ -171,12 +171,13 @@ export class Pipeline {
     forms: CallForms,
     lease: Lease,
     accounts: readonly Account[],
+    pool: readonly Candidate[],
   ): Promise<Try> {
     const way = this.wayTo(call, accounts, lease.accountId);
     if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
     const { account, upstream, model, dialect } = way;
     // Made before admission from the same settings, so that nothing can be refused now.
-    return { call, sent: await forms.of(dialect, model), lease, account, upstream, model };
+    return { call, sent: await forms.of(dialect, model), lease, account, upstream, model, pool };
   }
 }
 

@@ -3,6 +3,7 @@ import { AccountsModule } from '../accounts/accounts.module.ts';
 import { KeysModule } from '../keys/keys.module.ts';
 import { SchedulerModule } from '../scheduler/scheduler.module.ts';
 import { UsageModule } from '../usage/usage.module.ts';
+import { AccountHealth } from './account-health.ts';
 import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
 import { Intake } from './intake.ts';
@@ -17,6 +18,7 @@ import { UpstreamCall } from './upstream-call.ts';
 @Module({
   imports: [AccountsModule, KeysModule, SchedulerModule, UsageModule],
   providers: [
+    AccountHealth,
     Attempt,
     CandidateMemo,
     Intake,

@@ -1,5 +1,5 @@
 import type { Call } from '../dialects/dialect.ts';
-import type { Lease } from '../scheduler/admission.ts';
+import type { Candidate, Lease } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { SentCall } from './call-forms.ts';
@@ -14,4 +14,6 @@ export interface Try {
   readonly account: Account;
   readonly upstream: Upstream;
   readonly model: string;
+  /** All accounts that may serve the call. */
+  readonly pool: readonly Candidate[];
 }

@@ -149,11 +149,11 @@ export class UpstreamCall {
       modelFamily: null,
       reason: 'credential-refused',
       evidence,
-      until: 'infinity',
+      forMs: 'infinity',
       credentialsVersion: credentials.version,
     } as const;
     // Without the database nothing is parked, and the next call meets the same refusal.
-    await this.scheduler.park(parking).catch(() => false);
+    await this.scheduler.cool(parking).catch(() => undefined);
   }
 }
 

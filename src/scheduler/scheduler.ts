@@ -15,10 +15,11 @@ import type { Settlement } from './settlement.ts';
 import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
 import {
   clearCooldowns,
+  coolAccount,
+  type Cooled,
   type CooldownRow,
+  type Cooling,
   listCooldowns,
-  parkAccount,
-  type Parking,
 } from './sql/cooldowns.ts';
 import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
 import { Strays } from './strays.ts';
@@ -112,9 +113,9 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.closing;
   }
 
-  /** @see parkAccount */
-  park(parking: Parking): Promise<boolean> {
-    return parkAccount(this.hot, parking);
+  /** @see coolAccount */
+  cool(cooling: Cooling): Promise<Cooled> {
+    return coolAccount(this.hot, cooling);
   }
 
   clearCooldowns(accountId: string): Promise<void> {

@@ -34,7 +34,8 @@ export interface UpstreamAnswer {
  * - `client`: the caller's; passed on unchanged
  * - `credential`: refused credential; refreshed once, then parked
  * - `account`: cooling for `retryAfterMs` (undefined = the kind cannot say), or until a person acts
- * - `provider`: transient trouble of the vendor; passed on as it came
+ * - `provider`: transient trouble of the vendor; passed on as it came. `everywhere`: an overload, which every account at
+ *   the same place meets as well
  */
 export type Verdict =
   | { readonly at: 'client' }
@@ -46,7 +47,12 @@ export type Verdict =
       readonly scope: 'account' | 'model';
       readonly retryAfterMs?: number;
     }
-  | { readonly at: 'provider'; readonly reason: string; readonly retryAfterMs?: number };
+  | {
+      readonly at: 'provider';
+      readonly reason: string;
+      readonly everywhere?: true;
+      readonly retryAfterMs?: number;
+    };
 
 export interface FieldProblem {
   readonly field: string;

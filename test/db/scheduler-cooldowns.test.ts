@@ -1,4 +1,5 @@
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import type { Cooling } from '../../src/scheduler/sql/cooldowns.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { ask, candidate, SchedulingRig, settlement } from '../support/scheduling.ts';
 
@@ -27,21 +28,41 @@ describe('cooldowns', () => {
         on conflict (account_id) do update set version = excluded.version`,
       [account, version],
     );
-  const park = (accountId: string, until: Date | 'infinity', modelFamily: string | null = null) =>
-    scheduler.park({
+  const cool = (accountId: string, forMs: number | 'infinity', change: Partial<Cooling> = {}) =>
+    scheduler.cool({
       accountId,
-      modelFamily,
-      until,
+      modelFamily: null,
+      forMs,
       reason: 'credential-refused',
       evidence: 'HTTP 401 after a refresh',
       credentialsVersion: 3,
+      ...change,
     });
-  const soon = () => new Date(Date.now() + 60_000);
+  const MINUTE = 60_000;
+  /** As if the time had passed. */
+  const end = (accountId: string) =>
+    rig.query(
+      `update cooldowns set created_at = created_at - (until - clock_timestamp()) - interval '1 ms',
+          until = clock_timestamp() - interval '1 ms'
+        where account_id = $1 and until > clock_timestamp()`,
+      [accountId],
+    );
+  /** How long the account's newest rest is, to the second. */
+  const restOf = async (accountId: string): Promise<number> => {
+    const [row] = await rig.query<{ seconds: number }>(
+      `select round(extract(epoch from until - created_at))::integer as seconds from cooldowns
+        where account_id = $1 order by created_at desc, until desc limit 1`,
+      [accountId],
+    );
+    return row?.seconds ?? 0;
+  };
+  const rowsOf = async (accountId: string): Promise<number> =>
+    (await rig.query('select from cooldowns where account_id = $1', [accountId])).length;
 
   it('keep an account from being chosen and tell the soonest recovery', async () => {
     const [first, second, third] = [await rig.account(), await rig.account(), await rig.account()];
-    expect(await park(first, soon())).toBe(true);
-    expect(await park(second, new Date(Date.now() + 3_600_000))).toBe(true);
+    expect(await cool(first, MINUTE)).toBe('cooling');
+    expect(await cool(second, 60 * MINUTE)).toBe('cooling');
     expect(await decide([first, second, third])).toBe(third);
     const refused = await decide([second, first]);
     expect(refused).toEqual({
@@ -56,7 +77,7 @@ describe('cooldowns', () => {
 
   it('of one model family leave the account to the others', async () => {
     const account = await rig.account();
-    await park(account, soon(), 'claude-opus');
+    await cool(account, MINUTE, { modelFamily: 'claude-opus' });
     expect(await decide([candidate(account, { modelFamily: 'claude-sonnet' })])).toBe(account);
     expect(await decide([candidate(account, { modelFamily: 'claude-opus' })])).toMatchObject({
       refusal: 'accounts-cooling',
@@ -65,29 +86,26 @@ describe('cooldowns', () => {
 
   it('go by full accounts and by cooling ones to the next tier', async () => {
     const [first, second] = [await rig.account(), await rig.account()];
-    await park(first, 'infinity');
+    await cool(first, 'infinity');
     expect(await decide([first, candidate(second, { tier: 1 })])).toBe(second);
   });
 
   it('end by themselves', async () => {
     const account = await rig.account();
-    await park(account, soon());
-    await rig.query(
-      `update cooldowns set until = clock_timestamp() - interval '1 ms' where account_id = $1`,
-      [account],
-    );
+    await cool(account, MINUTE);
+    await end(account);
     expect(await decide([account])).toBe(account);
   });
 
   it('until infinity wait for a person, who clears them or stores new credentials', async () => {
     const account = await rig.account();
     await store(account, 3);
-    expect(await park(account, 'infinity')).toBe(true);
+    expect(await cool(account, 'infinity')).toBe('cooling');
     expect(await decide([account])).toEqual({ admitted: false, refusal: 'accounts-parked' });
     await scheduler.clearCooldowns(account);
     expect(await decide([account])).toBe(account);
 
-    await park(account, 'infinity');
+    await cool(account, 'infinity');
     await store(account, 4);
     expect(await decide([account])).toBe(account);
     expect((await scheduler.cooldowns()).filter(({ accountId }) => accountId === account)).toEqual([]);
@@ -96,13 +114,14 @@ describe('cooldowns', () => {
   it('are not written by a verdict on credentials that have been replaced', async () => {
     const account = await rig.account();
     await store(account, 4);
-    expect(await park(account, 'infinity')).toBe(false);
+    expect(await cool(account, 'infinity')).toBe('outdated');
     expect(await decide([account])).toBe(account);
   });
 
   it('are written once for many equal verdicts, and listed', async () => {
     const account = await rig.account();
-    for (let turn = 0; turn < 3; turn += 1) expect(await park(account, 'infinity')).toBe(true);
+    const answers = await Promise.all([1, 2, 3].map(() => cool(account, 'infinity')));
+    expect(answers.sort()).toEqual(['cooling', 'known', 'known']);
     expect((await scheduler.cooldowns()).filter(({ accountId }) => accountId === account)).toEqual([
       {
         id: expect.any(String) as unknown,
@@ -114,5 +133,60 @@ describe('cooldowns', () => {
         until: 'infinity',
       },
     ]);
+  });
+
+  it('are not shortened by a verdict that says less, and are lengthened by one that says more', async () => {
+    const account = await rig.account();
+    expect(await cool(account, MINUTE, { reason: 'rate-limit' })).toBe('cooling');
+    expect(await cool(account, 10_000, { reason: 'rate-limit' })).toBe('known');
+    expect(await cool(account, 59_000, { reason: 'rate-limit' })).toBe('known');
+    expect(await cool(account, 5 * MINUTE, { reason: 'rate-limit' })).toBe('cooling');
+    const refused = await decide([account]);
+    const wait = typeof refused === 'string' || refused.admitted ? 0 : (refused.retryAfterMs ?? 0);
+    expect(wait).toBeGreaterThan(4 * MINUTE);
+  });
+
+  it('that grow double with each return of the same trouble, up to their most, and begin anew after rest', async () => {
+    const account = await rig.account();
+    const grow = () => cool(account, 10_000, { reason: 'ejected', modelFamily: 'm', growsToMs: 30_000 });
+    const rests: number[] = [];
+    for (let turn = 0; turn < 4; turn += 1) {
+      expect(await grow()).toBe('cooling');
+      // What was still under way when it began is not another return.
+      expect(await grow()).toBe('known');
+      rests.push(await restOf(account));
+      await end(account);
+    }
+    expect(rests).toEqual([10, 20, 30, 30]);
+    await rig.query(`update cooldowns set until = until - interval '11 minutes' where account_id = $1`, [
+      account,
+    ]);
+    await grow();
+    expect(await restOf(account)).toBe(10);
+    expect(await rowsOf(account)).toBe(5);
+  });
+
+  it('for failing leave at least half of a pool, those with other trouble not counted: U8', async () => {
+    const pool = [await rig.account(), await rig.account(), await rig.account(), await rig.account()];
+    const eject = (account: string, family = 'm') =>
+      cool(account, MINUTE, { reason: 'ejected', modelFamily: family, growsToMs: MINUTE, pool });
+    const [first = '', second = '', third = '', fourth = ''] = pool;
+    const answers = await Promise.all(pool.map((account) => eject(account)));
+    expect(answers.sort()).toEqual(['cooling', 'cooling', 'too-many', 'too-many']);
+    // Another model's pool is another pool.
+    expect(await eject(first, 'other')).toBe('cooling');
+    await rig.query('delete from cooldowns where account_id = any ($1)', [pool]);
+
+    await cool(first, 'infinity');
+    await cool(second, MINUTE, { reason: 'rate-limit', modelFamily: 'm' });
+    expect(await eject(third)).toBe('cooling');
+    expect(await eject(fourth)).toBe('too-many');
+  });
+
+  it('for failing never take the only account', async () => {
+    const account = await rig.account();
+    const cooled = await cool(account, MINUTE, { reason: 'ejected', modelFamily: 'm', pool: [account] });
+    expect(cooled).toBe('too-many');
+    expect(await decide([candidate(account, { modelFamily: 'm' })])).toBe(account);
   });
 });

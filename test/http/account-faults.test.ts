@@ -54,6 +54,32 @@ const callsTo = (place: Place): number =>
 const cooldownsOf = (place: Place) =>
   rehearsal.sql('select reason, evidence, until::text from cooldowns where account_id = $1', [place.account]);
 
+/** How long the account's only cooldown lasts, in seconds, and for what. */
+async function restOf(place: Place): Promise<{ seconds: number; reason: string; family: string | null }> {
+  const rows = await rehearsal.sql<{ seconds: number; reason: string; family: string | null }>(
+    `select extract(epoch from until - created_at)::float8 as seconds, reason, model_family as family
+       from cooldowns where account_id = $1`,
+    [place.account],
+  );
+  expect(rows).toHaveLength(1);
+  return rows[0]!;
+}
+
+/** A place whose only account rests: nothing goes upstream, and the client is told when to come again. */
+async function expectCooling(place: Place): Promise<void> {
+  const seen = callsTo(place);
+  const { answer } = await ask(place);
+  expect(answer.status).toBe(429);
+  expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+  expect(Number(answer.headers['retry-after'])).toBeLessThanOrEqual(3_600);
+  expect(callsTo(place)).toBe(seen);
+}
+
+async function clearCooldowns(place: Place): Promise<void> {
+  const cleared = await admin(rehearsal.url, 'POST', `/accounts/${place.account}/clear-cooldowns`);
+  expect(cleared.status).toBeLessThan(300);
+}
+
 async function expectServed(place: Place): Promise<void> {
   expect((await ask(place)).answer).toMatchObject({ status: 200, broken: false });
 }
@@ -108,21 +134,36 @@ describe('the vendor’s own trouble', () => {
 
 describe('a 429 of the upstream', () => {
   const soon = new Date(Date.now() + 7_200_000).toUTCString();
-  it.each([
-    ['seconds', 'retry-after=7', '7'],
-    ['seconds beyond an hour', 'retry-after=1000000000', '3600'],
-    ['a negative wait', 'retry-after=-1', '1'],
-    ['a date two hours ahead', `retry-after="${soon}"`, '3600'],
-    ['a date in the past', 'retry-after="Sun, 06 Nov 1994 08:49:37 GMT"', '1'],
-    ['junk', 'retry-after=soon', '10'],
-    ['nothing', '', '10'],
-    ['milliseconds', 'retry-after-ms=2500 retry-after=900', '3'],
+  const hour = 3_600;
+  const day = 86_400;
+  it.each<[what: string, directives: string, wait: string, rest: [number, number]]>([
+    ['seconds', 'retry-after=7', '7', [7, 7.8]],
+    ['seconds beyond an hour', 'retry-after=1000000000', '3600', [hour, hour + 31]],
+    ['a negative wait', 'retry-after=-1', '1', [1, 1.2]],
+    ['a date two hours ahead', `retry-after="${soon}"`, '3600', [hour, hour + 31]],
+    ['a date in the past', 'retry-after="Sun, 06 Nov 1994 08:49:37 GMT"', '1', [1, 1.2]],
+    ['junk', 'retry-after=soon', '10', [10, 11.1]],
+    ['nothing', '', '10', [10, 11.1]],
+    ['milliseconds', 'retry-after-ms=2500 retry-after=900', '3', [2.5, 2.8]],
     [
       'a spent window',
       `unified=rejected unified-reset=${Math.ceil(Date.now() / 1000) + 90}`,
-      '(8[5-9]|9[01])',
+      '([1-8]\\d|9[01])',
+      [10, 101],
     ],
-  ])('with %s passes with a wait of ours', async (_, directives, wait) => {
+    [
+      'a window spent for 20 days',
+      `unified=rejected unified-reset=${Math.ceil(Date.now() / 1000) + 20 * day}`,
+      '3600',
+      [20 * day - 60, 20 * day + 31],
+    ],
+    [
+      'a window that ends in a hundred years',
+      `unified=rejected unified-reset=${Math.ceil(Date.now() / 1000) + 36_500 * day}`,
+      '3600',
+      [32 * day, 32 * day + 31],
+    ],
+  ])('with %s passes with a wait of ours, and its account rests: U6', async (_, directives, wait, rest) => {
     const place = await placeFor('Claude SSE');
     const { answer, sent, row } = await askOnce(place, `status=429 should-retry=true ${directives}`);
     expect(answer.status).toBe(429);
@@ -131,23 +172,55 @@ describe('a 429 of the upstream', () => {
     expect(answer.headers).not.toHaveProperty('x-should-retry');
     expect(answer.body.equals(sent ?? Buffer.alloc(0))).toBe(true);
     expect(row).toMatchObject({ outcome: 'failed', status: 429 });
+    const { seconds, reason, family } = await restOf(place);
+    expect(seconds).toBeGreaterThanOrEqual(rest[0]);
+    expect(seconds).toBeLessThanOrEqual(rest[1]);
+    // A spent subscription is spent for every model; a rate is a model's.
+    const spent = directives.startsWith('unified');
+    expect({ reason, family }).toEqual(
+      spent ? { reason: 'quota', family: null } : { reason: 'rate-limit', family: 'claude-sonnet-5' },
+    );
+    await expectCooling(place);
+    await clearCooldowns(place);
     await expectServed(place);
   });
 
   it.each([
-    ['a minute’s quota', 'quota=PerMinute retry-delay=3.5s', /^4$/],
+    ['a minute’s quota', 'quota=PerMinute retry-delay=3.5s', /^4$/, 4],
     [
       'a day’s quota, whatever RetryInfo says',
       'quota=PerDay retry-delay=2s',
       /^(3600|[1-9]\d{0,2}|[12]\d{3}|3[0-5]\d\d)$/,
+      25 * 3_600 + 31,
     ],
-  ])('for %s passes with a wait of ours: Gemini', async (_, directives, wait) => {
-    const place = await placeFor('Gemini SSE');
-    const { answer, sent, row } = await askOnce(place, `status=429 ${directives}`);
-    expect(answer.status).toBe(429);
-    expect(answer.headers['retry-after']).toMatch(wait);
-    expect(answer.body.equals(sent ?? Buffer.alloc(0))).toBe(true);
-    expect(row).toMatchObject({ outcome: 'failed', status: 429 });
+  ])(
+    'for %s passes with a wait of ours, and its account rests: Gemini',
+    async (_, directives, wait, most) => {
+      const place = await placeFor('Gemini SSE');
+      const { answer, sent, row } = await askOnce(place, `status=429 ${directives}`);
+      expect(answer.status).toBe(429);
+      expect(answer.headers['retry-after']).toMatch(wait);
+      expect(answer.body.equals(sent ?? Buffer.alloc(0))).toBe(true);
+      expect(row).toMatchObject({ outcome: 'failed', status: 429 });
+      const { seconds, family } = await restOf(place);
+      expect(seconds).toBeGreaterThan(1);
+      expect(seconds).toBeLessThanOrEqual(most);
+      expect(family).toBe('gemini-2.5-flash');
+      await expectCooling(place);
+    },
+  );
+
+  it('is one cooldown, however many calls meet it at once, and ends by itself', async () => {
+    const place = await placeFor('Claude JSON');
+    const stop = rehearsal.simulator.plan({
+      credential: place.credential,
+      fault: { status: 429, retryAfter: '1', latency: 100 },
+    });
+    const answers = await Promise.all(Array.from({ length: 12 }, () => ask(place)));
+    stop();
+    expect(answers.map(({ answer }) => answer.status)).toEqual(Array(12).fill(429));
+    await restOf(place);
+    await eventually(() => expectServed(place));
   });
 });
 
@@ -188,8 +261,7 @@ describe('a credential that the upstream refuses', () => {
     rehearsal.simulator.plan({ credential: place.credential, times: 1, fault: { status: 401 } });
     expectNeedsPerson(place, (await ask(place)).answer);
     expectNeedsPerson(place, (await ask(place)).answer);
-    const cleared = await admin(rehearsal.url, 'POST', `/accounts/${place.account}/clear-cooldowns`);
-    expect(cleared.status).toBeLessThan(300);
+    await clearCooldowns(place);
     await expectServed(place);
     expect(callsTo(place)).toBe(2);
   });
@@ -223,24 +295,55 @@ describe('a credential that the upstream refuses', () => {
 });
 
 describe('an account that a person must mend', () => {
-  it.each<[Way, string, string]>([
-    ['Claude SSE', '402', 'status=402'],
-    ['Claude JSON', '403', 'status=403'],
-    ['Claude SSE', 'low credit', 'status=400 reason=low-credit'],
-    ['Claude JSON', 'an organisation on hold', 'status=400 reason=org-hold'],
-    ['Claude SSE', 'a disabled organisation', 'status=403 reason=org-disabled'],
-    ['Gemini SSE', '403', 'status=403'],
-    ['Gemini array', 'a suspended consumer', 'status=403 reason=CONSUMER_SUSPENDED'],
-    ['Gemini JSON', 'a failed precondition', 'status=400 reason=FAILED_PRECONDITION'],
-  ])('is a 503 that says so, and is not parked: %s, %s', async (way, _, directives) => {
-    const place = await placeFor(way);
-    const { answer, row } = await askOnce(place, directives);
-    expectNeedsPerson(place, answer);
-    expect(row).toMatchObject({ outcome: 'failed', cost_nanos: '0' });
-    expect(row['status']).toBe(Number(/status=(\d+)/.exec(directives)?.[1]));
-    expect(await cooldownsOf(place)).toEqual([]);
-    await expectServed(place);
-  });
+  it.each<[Way, string, string, string]>([
+    ['Claude SSE', '402', 'status=402', 'billing'],
+    ['Claude SSE', 'low credit', 'status=400 reason=low-credit', 'low-credit'],
+    ['Claude JSON', 'an organisation on hold', 'status=400 reason=org-hold', 'on-hold'],
+    ['Claude SSE', 'a disabled organisation', 'status=403 reason=org-disabled', 'oauth-refused'],
+    ['Gemini array', 'a suspended consumer', 'status=403 reason=CONSUMER_SUSPENDED', 'consumer-suspended'],
+  ])(
+    'is a 503 that says so, and is parked until one comes: %s, %s: U7',
+    async (way, _, directives, reason) => {
+      const place = await placeFor(way);
+      const { answer, row } = await askOnce(place, directives);
+      expectNeedsPerson(place, answer);
+      const status = Number(/status=(\d+)/.exec(directives)?.[1]);
+      expect(row).toMatchObject({ outcome: 'failed', status, reason, cost_nanos: '0' });
+      const cooldown = { reason, evidence: `HTTP ${status}`, until: 'infinity' };
+      expect(await cooldownsOf(place)).toEqual([cooldown]);
+
+      expectNeedsPerson(place, (await ask(place)).answer);
+      expect(callsTo(place)).toBe(1);
+      await clearCooldowns(place);
+      await expectServed(place);
+    },
+  );
+
+  it.each<[Way, string, string, string, string]>([
+    ['Claude JSON', '403', 'status=403', 'permission', 'claude-sonnet-5'],
+    ['Gemini SSE', '403', 'status=403', 'permission-denied', 'gemini-2.5-flash'],
+    [
+      'Gemini JSON',
+      'a failed precondition',
+      'status=400 reason=FAILED_PRECONDITION',
+      'failed-precondition',
+      'gemini-2.5-flash',
+    ],
+  ])(
+    'for what may be a model’s alone is a 503 that says so; that model rests, and is tried again: %s, %s',
+    async (way, _, directives, reason, family) => {
+      const place = await placeFor(way);
+      const { answer, row } = await askOnce(place, directives);
+      expectNeedsPerson(place, answer);
+      expect(row).toMatchObject({ outcome: 'failed', reason, cost_nanos: '0' });
+      const rest = await restOf(place);
+      expect(rest).toMatchObject({ reason, family });
+      expect(rest.seconds).toBeGreaterThanOrEqual(3_600);
+      expect(rest.seconds).toBeLessThanOrEqual(3_631);
+      await expectCooling(place);
+      expect(callsTo(place)).toBe(1);
+    },
+  );
 
   it.each<[Way, string]>([
     ['Claude SSE', 'a spend limit that ends by itself'],
@@ -253,6 +356,7 @@ describe('an account that a person must mend', () => {
     expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(1);
     expect(Number(answer.headers['retry-after'])).toBeLessThanOrEqual(3_600);
     expect(answer.headers).not.toHaveProperty('x-should-retry');
+    await expectCooling(place);
   });
 });
 

@@ -13,33 +13,35 @@ export interface Cooldown {
   readonly until: Date | 'infinity';
 }
 
-/** A verdict on an account, with the credentials that it was reached under. */
-export interface Parking extends Cooldown {
+/** A verdict on an account that is to rest. */
+export interface Cooling extends Omit<Cooldown, 'until'> {
+  /** From now, by the database's clock. */
+  readonly forMs: number | 'infinity';
+  /** Each return of the same trouble doubles the rest, up to this. Absent: it is as long as was said. */
+  readonly growsToMs?: number;
+  /** False: the account is as good as before once the time is over. Else its first call is a probe. */
+  readonly probed?: boolean;
+  /** The credentials that the account was reached under. */
   readonly credentialsVersion: number;
+  /** Account ids of a pool: more than half of those that have no other trouble must stay. */
+  readonly pool?: readonly string[];
 }
+
+/**
+ * What became of a verdict: it is `cooling` now; it was `known`; it is `outdated`, since newer credentials are stored;
+ * or `too-many` of its pool would rest.
+ */
+export type Cooled = 'cooling' | 'known' | 'outdated' | 'too-many';
 
 export interface CooldownRow extends Cooldown {
   readonly id: string;
   readonly createdAt: Date;
 }
 
-const PARK = {
-  name: 'park-account',
-  text: `
-    with newer as (
-      select from account_credentials where account_id = $2::uuid and version > $7::integer
-    ), parked as (
-      insert into cooldowns (id, account_id, model_family, reason, evidence, until, credentials_version)
-      select $1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::timestamptz,
-             case when $6::timestamptz = 'infinity' then $7::integer end
-        where not exists (select from newer) and not exists (
-          select from cooldowns c
-            where c.account_id = $2::uuid and c.until >= $6::timestamptz and c.reason = $4::text
-              and c.model_family is not distinct from $3::text
-              and c.credentials_version is not distinct from
-                  case when $6::timestamptz = 'infinity' then $7::integer end)
-    )
-    select not exists (select from newer) as parked`,
+const COOL = {
+  name: 'cool-account',
+  text: `select cool_account($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::bigint, $7::bigint, $8::boolean,
+    $9::integer, $10::uuid[]) as answer`,
 };
 const CLEAR = { name: 'clear-cooldowns', text: 'delete from cooldowns where account_id = $1' };
 const LIST = {
@@ -68,23 +70,24 @@ interface Listed {
   readonly until: Date | null;
 }
 
-/**
- * False when newer credentials are stored than the verdict was reached under: then the account is left alone. A
- * parking until infinity ends, too, once newer ones are stored.
- */
-export async function parkAccount(db: Queryable, parking: Parking): Promise<boolean> {
-  const { accountId, modelFamily, reason, evidence, until, credentialsVersion } = parking;
-  const end = until === 'infinity' ? until : until.toISOString();
-  const [row] = await db.run<{ parked: boolean }>(PARK, [
+/** A parking until infinity ends, too, once newer credentials are stored. */
+export async function coolAccount(db: Queryable, cooling: Cooling): Promise<Cooled> {
+  const { accountId, modelFamily, reason, evidence, forMs, growsToMs, probed, credentialsVersion, pool } =
+    cooling;
+  const [row] = await db.run<{ answer: Cooled }>(COOL, [
     v7(),
     accountId,
     modelFamily,
     reason,
     evidence,
-    end,
+    forMs === 'infinity' ? null : Math.ceil(forMs),
+    growsToMs ?? null,
+    probed ?? true,
     credentialsVersion,
+    pool ?? null,
   ]);
-  return row?.parked ?? false;
+  if (row === undefined) throw new Error('The verdict was not answered');
+  return row.answer;
 }
 
 export async function clearCooldowns(db: Queryable, accountId: string): Promise<void> {

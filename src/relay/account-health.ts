@@ -1,0 +1,156 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AccountDirectory } from '../accounts/account-directory.ts';
+import type { AnswerFailure } from '../dialects/dialect.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import type { Cooling } from '../scheduler/sql/cooldowns.ts';
+import { LOGGER } from '../telemetry/logger.ts';
+import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
+import type { Verdict } from '../upstream/upstream.ts';
+import { modelFamily } from './candidates.ts';
+import { EJECTION, growing, type Rest, restFor } from './cooldown-policy.ts';
+import { FailureWindow } from './failure-window.ts';
+import { originOf } from './origin.ts';
+import type { Try } from './try.ts';
+
+/** A refusal waits so long for its cooldown to be written, so that the client's next call already knows of it. */
+const PATIENCE_MS = 250;
+
+/** Ends of an attempt that speak against its account, though it gave no verdict: it was not reached, or broke off. */
+const BROKEN = new Set([
+  'refused',
+  'dns',
+  'tls',
+  'connect-timeout',
+  'forbidden-address',
+  'headers-timeout',
+  'reset',
+  'idle-timeout',
+  'truncated',
+  'unreadable',
+  'upstream-unusable',
+  'account-fault',
+]);
+
+/**
+ * What attempts say about their accounts. A verdict on an account becomes a cooldown at once; the vendor's trouble, and
+ * connections that break, are counted on this process and take an account out for a moment when they are too many.
+ * Nothing here fails a call: without the database nothing is written, and the next call meets the same trouble.
+ *
+ * State: the window of failures, and those already being written.
+ */
+@Injectable()
+export class AccountHealth {
+  private readonly window = new FailureWindow();
+  private readonly writing = new Set<string>();
+
+  constructor(
+    private readonly scheduler: Scheduler,
+    private readonly accounts: AccountDirectory,
+    private readonly registry: UpstreamRegistry,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  /** An answer's head came, or the caller was told of a mistake of its own. */
+  answered(one: Try): void {
+    this.window.succeeded(nameOf(one));
+  }
+
+  /** @returns whether this verdict is news: the account rests from now on, and did not before */
+  async judged(one: Try, verdict: Verdict, status: number): Promise<boolean> {
+    switch (verdict.at) {
+      case 'client':
+        this.answered(one);
+        return false;
+      case 'credential':
+        // It was renewed, or parked, where it was refused.
+        return false;
+      case 'account': {
+        const rest = restFor(verdict, modelFamily(one.model));
+        return rest !== undefined && this.cool(one, rest, `HTTP ${status}`);
+      }
+      case 'provider':
+        // Where all accounts meet the same overload, none is worse than another.
+        if (verdict.everywhere === true && !this.hasOtherOrigin(one)) return false;
+        return this.failed(one, verdict.reason);
+    }
+  }
+
+  /** An error told inside a 2xx answer. */
+  async told(one: Try, failure: AnswerFailure): Promise<void> {
+    const verdict = one.upstream.judge({ status: 200, headers: {}, body: documentOf(failure) });
+    await this.judged(one, verdict, failure.status ?? 200);
+  }
+
+  /** @param reason why the attempt ended, as it is booked; @returns as `judged` */
+  async broke(one: Try, reason: string): Promise<boolean> {
+    return BROKEN.has(reason) && this.failed(one, reason);
+  }
+
+  private hasOtherOrigin(one: Try): boolean {
+    const origin = originOf(one.account, one.upstream);
+    return one.pool.some(({ accountId }) => {
+      const account = this.accounts.get(accountId);
+      if (account === undefined) return false;
+      const upstream = this.registry.get(account.kind);
+      return upstream !== undefined && originOf(account, upstream) !== origin;
+    });
+  }
+
+  private async failed(one: Try, reason: string): Promise<boolean> {
+    const enough = this.window.failed(nameOf(one));
+    if (enough === undefined) return false;
+    const rest = {
+      modelFamily: modelFamily(one.model),
+      reason: 'ejected',
+      ...growing(EJECTION, Math.random),
+    };
+    const evidence = `${enough.failures} of the last ${enough.of} calls failed; the last one: ${reason}`;
+    return this.cool(
+      one,
+      rest,
+      evidence,
+      one.pool.map(({ accountId }) => accountId),
+    );
+  }
+
+  private async cool(one: Try, rest: Rest, evidence: string, pool?: readonly string[]): Promise<boolean> {
+    const { account, lease } = one;
+    const name = `${nameOf(one)} ${rest.reason}`;
+    // Calls that are refused together write once; the database sorts out what other processes write.
+    if (this.writing.has(name)) return false;
+    this.writing.add(name);
+    const cooling: Cooling = {
+      ...rest,
+      accountId: account.id,
+      evidence,
+      credentialsVersion: account.credentialsVersion,
+      ...(pool && { pool }),
+    };
+    const written = this.scheduler
+      .cool(cooling)
+      .then((answer) => {
+        const news = answer === 'cooling';
+        const { accountId, reason, modelFamily: family, forMs } = cooling;
+        if (news)
+          this.log.warn({ account: accountId, reason, family, forMs, evidence }, 'account cools down');
+        return news;
+      })
+      .catch((error: unknown) => {
+        this.log.warn({ err: error, requestId: lease.requestId }, 'a cooldown could not be written');
+        return false;
+      })
+      .finally(() => this.writing.delete(name));
+    return Promise.race([written, sleep(PATIENCE_MS, false, { ref: false })]);
+  }
+}
+
+function nameOf({ account, model }: Try): string {
+  return `${account.id} ${modelFamily(model)}`;
+}
+
+/** The error as a document that every kind's verdict reads: each looks only at the fields of its own vendor. */
+function documentOf({ type, message, status }: AnswerFailure): Buffer {
+  return Buffer.from(JSON.stringify({ type: 'error', error: { type, status: type, code: status, message } }));
+}
