@@ -88,6 +88,7 @@ describe.each([
     const said = await generateText({
       ...asking('thinking="Two." tool=weather,clock'),
       tools: { weather: look, clock: look },
+      maxOutputTokens: 4_000,
       stopWhen: stepCountIs(2),
       providerOptions: {
         anthropic: { thinking: { type: 'enabled', budgetTokens: 2048 } },
