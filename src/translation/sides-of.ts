@@ -3,12 +3,14 @@ import { anthropicClient } from './anthropic/anthropic-client.ts';
 import { anthropicUpstream } from './anthropic/anthropic-upstream.ts';
 import { geminiClient } from './gemini/gemini-client.ts';
 import { geminiUpstream } from './gemini/gemini-upstream.ts';
+import { openaiClient } from './openai/openai-client.ts';
 import type { ClientSide, UpstreamSide } from './sides.ts';
 
 /** Which dialects clients may speak to accounts of another dialect; one line each. */
 export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {
   anthropic: anthropicClient,
   gemini: geminiClient,
+  openai: openaiClient,
 };
 
 /** Which dialects a translated call may be written in; one line each. */

@@ -239,8 +239,8 @@ describe('a key for some models (A14)', () => {
     ];
     expect(await statuses(disguised, key)).toEqual(all(disguised, 400));
     for (const list of LISTS.gemini) expect(await listed(list, key)).toEqual([FLASH]);
-    await expectOpenaiList(key, FLASH);
     expect(await traces(rehearsal)).toMatchObject({ ledger: before.ledger, open: 0 });
+    await expectOpenaiList(key, FLASH);
   });
 
   it('means public names: a map opens neither what it hides nor what it points at', async () => {

@@ -1,5 +1,4 @@
-import { ownEntry } from '../../dialects/own-entry.ts';
-import type { Fields, Leave } from '../fields.ts';
+import { type Advice, type Idle, leaveRestBy } from '../leave-rest.ts';
 
 /**
  * What may be left out of a translated call, beside what the middle form says, and why an answer without it is still
@@ -7,7 +6,7 @@ import type { Fields, Leave } from '../fields.ts';
  * `continuationToken`, `responseModalities`, `speechConfig`, `imageConfig`, `responseFormat`, log probabilities, and tools
  * that Google runs itself (`googleSearch`, `codeExecution`, `urlContext`, `fileSearch`, `computerUse`, `mcpServers` …).
  */
-const ADVICE: Readonly<Record<Place, Readonly<Record<string, string>>>> = {
+const ADVICE: Advice<Place> = {
   body: {
     labels: 'accounting, of Google’s own bills',
     serviceTier: 'how fast and how dear Google may serve it',
@@ -33,8 +32,7 @@ const ADVICE: Readonly<Record<Place, Readonly<Record<string, string>>>> = {
   media: {},
 };
 
-/** Values that ask for nothing: the field does not count as given. */
-const IDLE: Readonly<Partial<Record<Place, Readonly<Record<string, (value: unknown) => boolean>>>>> = {
+const IDLE: Idle<Place> = {
   body: { store: (value) => value === true },
   generationConfig: {
     candidateCount: (value) => value === 1,
@@ -69,10 +67,4 @@ export type Place =
   | 'functionResponse'
   | 'media';
 
-/** What the reader of this object took no notice of. */
-export function leaveRest(fields: Fields, place: Place, leave: Leave): void {
-  for (const { name, at, value } of fields.rest()) {
-    if (ownEntry(IDLE[place], name)?.(value) === true) continue;
-    leave({ at, advice: Object.hasOwn(ADVICE[place], name) });
-  }
-}
+export const leaveRest = leaveRestBy(ADVICE, IDLE);

@@ -1,6 +1,7 @@
 import { CallError } from '../../dialects/dialect.ts';
-import type { Effort, Given, NeutralRequest, OutputFormat, Thinking } from '../neutral.ts';
 import type { Fields, Leave } from '../fields.ts';
+import { given } from '../given.ts';
+import type { Effort, NeutralRequest, OutputFormat, Thinking } from '../neutral.ts';
 import { leaveRest } from './left-out.ts';
 import { jsonSchemaOf } from './open-api-schema.ts';
 
@@ -86,13 +87,4 @@ function readOutput(config: Fields): Pick<Settings, 'output'> {
     throw new CallError(`${schemaAt}: goes without ${openAt}`);
   const value: OutputFormat = schema === undefined ? {} : { schema };
   return { output: { value, at: schemaAt ?? openAt ?? typeAt! } };
-}
-
-function given<N extends string, T>(
-  name: N,
-  at: string | undefined,
-  value: T | undefined,
-): Partial<Record<N, Given<T>>> {
-  if (at === undefined || value === undefined) return {};
-  return { [name]: { value, at } } as Record<N, Given<T>>;
 }
