@@ -1,11 +1,13 @@
-/** Models that think first: they refuse `max_tokens`, and one token is too few for them (API reference, "Create chat completion"). */
-const THINKING = /^(o\d|gpt-[5-9])/;
+import { limitField } from '../dialects/openai-limit.ts';
+
 const EMBEDDING = /embed/i;
+/** Of a model that thinks first; one token is too few for it (API reference, "Create chat completion"). */
 const FEW_TOKENS = 16;
 
-/** The smallest request that this model answers. Servers that are not OpenAI's all know `max_tokens`. */
+/** The smallest request that this model answers. */
 export function probeOf(model: string): { readonly path: string; readonly body: object } {
   if (EMBEDDING.test(model)) return { path: '/embeddings', body: { model, input: '.' } };
-  const limit = THINKING.test(model) ? { max_completion_tokens: FEW_TOKENS } : { max_tokens: 1 };
+  const field = limitField(model);
+  const limit = { [field]: field === 'max_tokens' ? 1 : FEW_TOKENS };
   return { path: '/chat/completions', body: { model, ...limit, messages: [{ role: 'user', content: '.' }] } };
 }

@@ -1,9 +1,11 @@
 import { isRecord, listOf } from './exchange.ts';
 import { only } from './openai-check-tools.ts';
 import { checkPart } from './openai-check-parts.ts';
-import { invalid, missing, wrongType, wrongValue } from './openai-error.ts';
+import { invalid, missing, tooLong, wrongType, wrongValue } from './openai-error.ts';
 
 const ROLES = ['system', 'assistant', 'user', 'function', 'tool', 'developer'];
+
+const MAX_ID = 40;
 
 /** Fields of a message by its role, and what the API's own answers put into an assistant's. */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -96,6 +98,7 @@ function checkCalls(calls: unknown, at: string): void {
     if (!isRecord(call)) throw wrongType(where, 'an object', call);
     only(call, ['id', 'type', 'function', 'index'], where);
     if (typeof call['id'] !== 'string' || call['id'] === '') throw missing(`${where}.id`);
+    if (call['id'].length > MAX_ID) throw tooLong(`${where}.id`, MAX_ID, call['id'].length);
     if (call['type'] !== 'function') throw wrongValue(`${where}.type`, call['type'], ['function']);
     const told = call['function'];
     if (!isRecord(told)) throw missing(`${where}.function`);

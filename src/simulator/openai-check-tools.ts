@@ -1,5 +1,5 @@
 import { isRecord, listOf } from './exchange.ts';
-import { invalid, missing, unknownParameter, wrongType, wrongValue } from './openai-error.ts';
+import { invalid, missing, tooLong, unknownParameter, wrongType, wrongValue } from './openai-error.ts';
 import { strictFault } from './openai-schema.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -52,6 +52,13 @@ function checkTool(tool: unknown, at: string): string {
         `Invalid schema for function '${name}': schema must be a JSON Schema of 'type: "object"', got 'type: "${typeof parameters['type'] === 'string' ? parameters['type'] : 'None'}"'.`,
       );
     }
+  }
+  if (parameters !== undefined && !isRecord(parameters['properties'])) {
+    throw invalid(
+      where,
+      'invalid_function_parameters',
+      `Invalid schema for function '${name}': In context=(), object schema missing properties.`,
+    );
   }
   if (strict === true) {
     const wrong = strictFault(parameters ?? {}, []);
@@ -142,11 +149,7 @@ function checkName(name: unknown, at: string): string {
   if (name === undefined) throw missing(at);
   if (typeof name !== 'string') throw wrongType(at, 'a string', name);
   if (name.length > 64) {
-    throw invalid(
-      at,
-      'string_above_max_length',
-      `Invalid '${at}': string too long. Expected a string with maximum length 64, but got a string with length ${name.length} instead.`,
-    );
+    throw tooLong(at, 64, name.length);
   }
   if (!NAME.test(name)) {
     throw invalid(

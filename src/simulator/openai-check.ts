@@ -64,6 +64,9 @@ export function checkedChat({ json }: Exchange): Json {
   checkThinking(body, abilities);
   checkSampling(body, abilities);
   checkStream(body);
+  if (abilities.alone && given(body, 'parallel_tool_calls')) {
+    throw unsupportedParameter('parallel_tool_calls');
+  }
   checkTools(body);
   checkFormat(body);
   checkMessages(body['messages'], abilities.thoughts);

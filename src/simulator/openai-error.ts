@@ -130,6 +130,14 @@ export function unsupportedValue(param: string, value: unknown, supported: strin
   );
 }
 
+export function tooLong(param: string, most: number, length: number): OpenaiRefusal {
+  return invalid(
+    param,
+    'string_above_max_length',
+    `Invalid '${param}': string too long. Expected a string with maximum length ${most}, but got a string with length ${length} instead.`,
+  );
+}
+
 export function invalid(param: string, code: string | undefined, message: string): OpenaiRefusal {
   return new OpenaiRefusal(400, message, { param, ...(code === undefined ? {} : { code }) });
 }

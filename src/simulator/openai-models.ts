@@ -21,6 +21,8 @@ export interface Abilities {
   /** Temperature, top_p and the penalties can be set: always, only while it does not think, or never. */
   readonly sampling: 'always' | 'unthinking' | 'never';
   readonly stop: boolean;
+  /** `parallel_tool_calls` is not taken. */
+  readonly alone?: true;
   /** As DeepSeek's: thoughts are shown in this field and wanted back with the calls that they led to. */
   readonly thoughts?: 'reasoning_content';
 }
@@ -56,7 +58,10 @@ const FAMILIES: readonly (readonly [RegExp, Abilities])[] = [
   ],
   [/^gpt-5\.[0-4]/, { ...LATER, stop: false }],
   [/^gpt-5\./, LATER],
-  [/^o\d/, { efforts: ['medium', 'low', 'high'], maxTokens: false, sampling: 'never', stop: false }],
+  [
+    /^o\d/,
+    { efforts: ['medium', 'low', 'high'], maxTokens: false, sampling: 'never', stop: false, alone: true },
+  ],
   [/./, { maxTokens: true, sampling: 'always', stop: true }],
 ];
 

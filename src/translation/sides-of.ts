@@ -4,6 +4,7 @@ import { anthropicUpstream } from './anthropic/anthropic-upstream.ts';
 import { geminiClient } from './gemini/gemini-client.ts';
 import { geminiUpstream } from './gemini/gemini-upstream.ts';
 import { openaiClient } from './openai/openai-client.ts';
+import { openaiUpstream } from './openai/openai-upstream.ts';
 import type { ClientSide, UpstreamSide } from './sides.ts';
 
 /** Which dialects clients may speak to accounts of another dialect; one line each. */
@@ -17,4 +18,5 @@ export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {
 export const UPSTREAM_SIDES: Partial<Record<DialectName, UpstreamSide>> = {
   anthropic: anthropicUpstream,
   gemini: geminiUpstream,
+  openai: openaiUpstream,
 };

@@ -301,6 +301,12 @@ describe('the API by itself', () => {
     ],
     ['no tools in a list', { tools: [] }, 'tools', 'empty_array'],
     ['a tool’s name', { tools: [tool('a b')] }, 'tools[0].function.name', 'invalid_value'],
+    [
+      'a tool without properties',
+      { tools: [{ type: 'function', function: { name: 'x', parameters: { type: 'object' } } }] },
+      'tools[0].function.parameters',
+      'invalid_function_parameters',
+    ],
     ['a tool of another kind', { tools: [{ type: 'retrieval' }] }, 'tools[0].type', 'invalid_value'],
     ['JSON unsaid', { response_format: { type: 'json_object' } }, 'messages', null],
     ['a role', { messages: [{ role: 'model', content: 'x' }] }, 'messages[0].role', 'invalid_value'],
@@ -376,6 +382,7 @@ describe('the API by itself', () => {
     ['gpt-5.2', { reasoning_effort: 'low', top_p: 0.5 }, 'top_p'],
     ['o4-mini', { max_tokens: 9 }, 'max_tokens'],
     ['o3', { reasoning_effort: 'minimal' }, 'reasoning_effort'],
+    ['o3', { tools: TOOLS, parallel_tool_calls: false }, 'parallel_tool_calls'],
   ])('refuses of %s what it does not take: %j', async (model, more, param) => {
     const answer = await post(chat('', { model, ...more }));
     expect(errorOf(answer.text)).toMatchObject({ param, code: textWith('unsupported_') });
