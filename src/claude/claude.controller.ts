@@ -21,7 +21,7 @@ const DOOR = 'claude';
 @Door(DOOR)
 @UseFilters(
   DialectErrors(
-    () => anthropic.errorBody,
+    () => anthropic,
     () => DOOR,
   ),
 )

@@ -1,6 +1,6 @@
 import { EventStreamCodec } from '@smithy/eventstream-codec';
 import { bedrockConverse } from './bedrock-converse.ts';
-import { bedrockUnknownRouteHeaders } from './bedrock-errors.ts';
+import { bedrockUnknownRoute } from './bedrock-errors.ts';
 import { bedrockInvoke } from './bedrock-invoke.ts';
 import type { DialectError, ErrorKind } from './dialect.ts';
 
@@ -69,7 +69,7 @@ describe("AWS' errors as the runtime tells them", () => {
 
   it('name an operation that is not there', () => {
     const told = { kind: 'not-found', status: 404, message: 'no', requestId: 'r' } as const;
-    expect(bedrockUnknownRouteHeaders(told)['x-amzn-errortype']).toBe('UnknownOperationException');
+    expect(bedrockUnknownRoute.errorHeaders?.(told)['x-amzn-errortype']).toBe('UnknownOperationException');
   });
 
   it('have the content type of their framing', () => {

@@ -1,4 +1,4 @@
-import type { AnswerFailure, DialectError, ErrorKind } from './dialect.ts';
+import type { AnswerFailure, Dialect, DialectError, ErrorKind } from './dialect.ts';
 import { encodeEventMessage, type EventMessage } from './event-stream.ts';
 
 /**
@@ -57,9 +57,13 @@ export function bedrockErrorHeaders({ kind, requestId }: DialectError): Readonly
 }
 
 /** A path that the runtime does not have is no missing resource. */
-export function bedrockUnknownRouteHeaders({ requestId }: DialectError): Readonly<Record<string, string>> {
-  return { 'x-amzn-errortype': 'UnknownOperationException', 'x-amzn-requestid': requestId };
-}
+export const bedrockUnknownRoute: Pick<Dialect, 'errorBody' | 'errorHeaders'> = {
+  errorBody: bedrockErrorBody,
+  errorHeaders: ({ requestId }) => ({
+    'x-amzn-errortype': 'UnknownOperationException',
+    'x-amzn-requestid': requestId,
+  }),
+};
 
 export function bedrockErrorFrame({ kind, status, message }: DialectError): Uint8Array {
   const name = STREAMED[kind] ?? 'validationException';

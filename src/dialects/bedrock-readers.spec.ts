@@ -171,13 +171,24 @@ describe.each([
     bad[bad.length - 20]! ^= 1;
     const before = Buffer.concat(messages.slice(0, -1));
     const seen = read(reader(), Buffer.concat([before, bad]), messages.at(-1)!);
-    expect(seen).toMatchObject({ lost: true, complete: false, atBoundary: false, generatedBytes: generated });
+    expect(seen).toMatchObject({
+      lost: true,
+      broken: true,
+      complete: false,
+      atBoundary: false,
+      generatedBytes: generated,
+    });
     expect(seen.soundBytes).toBe(before.length);
   });
 
   it('is lost by a length of four gigabytes, for which nothing is kept', () => {
     const seen = read(reader(), Buffer.from('ffffffff0000000000000000', 'hex'));
     expect([seen.lost, seen.soundBytes]).toEqual([true, 0]);
+  });
+
+  it('stays whole when rubbish follows its end', () => {
+    const seen = finished(read(reader(), bytes, Buffer.from('rubbish behind the end')));
+    expect([seen.complete, seen.broken, seen.soundBytes]).toEqual([true, true, bytes.length]);
   });
 });
 

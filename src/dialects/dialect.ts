@@ -107,6 +107,8 @@ export interface AnswerReader {
   readonly atBoundary: boolean;
   /** Event streams: how many of the bytes pushed so far are whole messages with sound checksums. */
   readonly soundBytes?: number;
+  /** Event streams: what came behind those is no sound message, and nothing further can be read. */
+  readonly broken?: boolean;
 }
 
 /** Why the relay itself says no; the dialect knows its vendor's body for each. */

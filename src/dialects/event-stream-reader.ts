@@ -3,7 +3,7 @@ import type { AnswerFailure, AnswerReader, Usage } from './dialect.ts';
 import { type EventMessage, EventStreamDecoder } from './event-stream.ts';
 
 /** What a dialect makes of the events of its streams: one at a time, in order, none after a failure. */
-export type EventMeter = Omit<AnswerReader, 'push' | 'atBoundary' | 'soundBytes'> & {
+export type EventMeter = Omit<AnswerReader, 'push' | 'atBoundary' | 'soundBytes' | 'broken'> & {
   /** @param type the message's `:event-type` */
   event(type: string, payload: Buffer): void;
 };
@@ -40,11 +40,11 @@ class EventStreamReader implements AnswerReader {
   }
 
   get lost(): boolean {
-    return this.meter.lost || this.decoder.failure !== undefined;
+    return this.meter.lost || this.broken;
   }
 
   get complete(): boolean {
-    return this.told === undefined && this.decoder.failure === undefined && this.meter.complete;
+    return this.told === undefined && this.meter.complete;
   }
 
   get generatedBytes(): number {
@@ -59,8 +59,12 @@ class EventStreamReader implements AnswerReader {
     return this.decoder.soundBytes;
   }
 
+  get broken(): boolean {
+    return this.decoder.failure !== undefined;
+  }
+
   push(chunk: Uint8Array): void {
-    if (this.decoder.failure !== undefined) return;
+    if (this.broken) return;
     let messages: readonly EventMessage[] = [];
     try {
       messages = this.decoder.push(chunk);

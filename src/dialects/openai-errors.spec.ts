@@ -57,7 +57,7 @@ describe('an error of the relay', () => {
   });
 
   it('has no code of a missing model for a path that does not exist', () => {
-    expect(JSON.parse(openaiUnknownRoute({ ...error, kind: 'not-found', status: 404 }))).toEqual({
+    expect(JSON.parse(openaiUnknownRoute.errorBody({ ...error, kind: 'not-found', status: 404 }))).toEqual({
       error: { message: MESSAGE, type: 'invalid_request_error', param: null, code: null },
     });
   });

@@ -70,9 +70,11 @@ export function openaiErrorBody(error: DialectError): string {
 }
 
 /** A path that does not exist is an invalid request without a code (`Invalid URL (GET /v1/…)`), and no missing model. */
-export function openaiUnknownRoute({ message }: DialectError): string {
-  return JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: null } });
-}
+export const openaiUnknownRoute: Pick<Dialect, 'errorBody' | 'errorHeaders'> = {
+  errorBody: ({ message }) =>
+    JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: null } }),
+  errorHeaders: openaiErrorHeaders,
+};
 
 /** The SDK shows this header as `_request_id` and in its errors. */
 export function openaiErrorHeaders({ requestId }: DialectError): Readonly<Record<string, string>> {

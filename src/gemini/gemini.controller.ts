@@ -25,7 +25,7 @@ const ONE_MODEL = [...MODELS, 'v1beta/tunedModels', 'gemini/v1beta/tunedModels',
 @Door(DOOR)
 @UseFilters(
   DialectErrors(
-    () => gemini.errorBody,
+    () => gemini,
     () => DOOR,
   ),
 )

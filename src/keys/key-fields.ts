@@ -4,7 +4,7 @@ import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsUUID, Matches
 import { MayBeAbsent, MayBeNull } from '../admin/optional-field.ts';
 
 /** Doors that this build serves and a key may be given. */
-const DOORS = ['claude', 'gemini', 'openai'];
+const DOORS = ['claude', 'gemini', 'openai', 'bedrock'];
 const MOST_IDS = 200;
 const MOST_PATTERNS = 200;
 const MOST_TAGS = 50;

@@ -26,7 +26,7 @@ const MODELS = 'openai/v1/models';
 @ApiExcludeController()
 @Controller()
 @Door(DOOR)
-@UseFilters(DialectErrors(() => openai.errorBody, doorOf))
+@UseFilters(DialectErrors(() => openai, doorOf))
 export class OpenaiController {
   constructor(
     private readonly openai: OpenaiService,

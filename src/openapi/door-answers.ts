@@ -5,7 +5,7 @@ type Responses = Record<string, { readonly $ref: string }>;
 type Schema = Readonly<Record<string, unknown>>;
 
 /** Whose shape an error has; `root` is either of the two that share `/v1`. */
-export type Speaker = 'claude' | 'gemini' | 'openai' | 'root';
+export type Speaker = 'claude' | 'gemini' | 'openai' | 'bedrock' | 'root';
 
 const text = { type: 'string' };
 
@@ -15,6 +15,17 @@ const HEADERS = {
   'x-relay-client-request-id': { description: "The client's own id, echoed", schema: text },
   'x-relay-edits': { description: 'Permitted edits made, or `none`', required: true, schema: text },
   'x-relay-attempts': { description: 'Upstream attempts begun', required: true, schema: text },
+};
+/** Beside them on every answer of the bedrock door. */
+const AWS_HEADERS = {
+  'x-amzn-requestid': {
+    description: "AWS' id of the request, or the relay's own",
+    required: true,
+    schema: text,
+  },
+};
+const AWS_ERROR_HEADERS = {
+  'x-amzn-errortype': { description: "The exception's name", required: true, schema: text },
 };
 
 const STATUSES: Readonly<Record<string, string>> = {
@@ -64,6 +75,7 @@ const ERRORS: Readonly<Record<string, Schema>> = {
       code: { type: ['string', 'null'] },
     }),
   }),
+  AwsError: open(['message'], { message: text }),
 };
 
 const schemaRef = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
@@ -76,38 +88,47 @@ const SHAPES: Readonly<Record<Speaker, Schema>> = {
   },
   // A compatible server's own refusal passes as it came, and not all of them write OpenAI's.
   openai: { anyOf: [schemaRef('OpenAiError'), open([], {})] },
+  bedrock: schemaRef('AwsError'),
   root: { anyOf: [schemaRef('AnthropicError'), schemaRef('OpenAiError')] },
 };
 
 const nameOf = (speaker: Speaker, status: string): string =>
   `${speaker.charAt(0).toUpperCase()}${speaker.slice(1)}${status}`;
 
-export const answerHeaders = Object.fromEntries(
-  Object.keys(HEADERS).map((name) => [name, { $ref: `#/components/headers/${name}` }]),
-);
+const headerRefs = (headers: object): Record<string, { $ref: string }> =>
+  Object.fromEntries(Object.keys(headers).map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+
+export function answerHeaders(speaker: Speaker): Record<string, { $ref: string }> {
+  return headerRefs(speaker === 'bedrock' ? { ...HEADERS, ...AWS_HEADERS } : HEADERS);
+}
+
+function errorHeaders(speaker: Speaker): Record<string, { $ref: string }> {
+  return { ...answerHeaders(speaker), ...(speaker === 'bedrock' && headerRefs(AWS_ERROR_HEADERS)) };
+}
 
 function responsesOf(speaker: Speaker, statuses: readonly string[]): Components['responses'] {
   const content = { 'application/json': { schema: SHAPES[speaker] } };
   return Object.fromEntries(
     statuses.map((status) => [
       nameOf(speaker, status),
-      { description: STATUSES[status] ?? '', headers: answerHeaders, content },
+      { description: STATUSES[status] ?? '', headers: errorHeaders(speaker), content },
     ]),
   );
 }
 
 /** What the operations of the doors refer to, so that each is described once. */
 export const doorComponents = {
-  headers: HEADERS,
+  headers: { ...HEADERS, ...AWS_HEADERS, ...AWS_ERROR_HEADERS },
   schemas: ERRORS,
   responses: {
     ...responsesOf('claude', Object.keys(STATUSES)),
     ...responsesOf('gemini', Object.keys(STATUSES)),
     ...responsesOf('openai', Object.keys(STATUSES)),
+    ...responsesOf('bedrock', Object.keys(STATUSES)),
     ...responsesOf('root', OWN_STATUSES),
     VendorsRefusal: {
       description: "Any other refusal of the vendor's, status and body as they came",
-      headers: answerHeaders,
+      headers: headerRefs(HEADERS),
       content: { 'application/json': {} },
     },
   },

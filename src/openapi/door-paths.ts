@@ -61,7 +61,11 @@ function call(told: Told, content: Content): PathItem {
         content: { 'application/json': vendorsDocument },
       },
       responses: {
-        '200': { description: "The vendor's answer, byte for byte", headers: answerHeaders, content },
+        '200': {
+          description: "The vendor's answer, byte for byte",
+          headers: answerHeaders(told.speaker),
+          content,
+        },
         ...callRefusals(told.speaker),
       },
     },
@@ -76,7 +80,7 @@ function own(told: Told): PathItem {
       responses: {
         '200': {
           description: "The relay's own answer, in the shape of the vendor's",
-          headers: answerHeaders,
+          headers: answerHeaders(told.speaker),
           content: { 'application/json': vendorsDocument },
         },
         ...ownRefusals(told.speaker),
@@ -98,6 +102,8 @@ function operation({ id, summary, speaker, parameters = [] }: Told): Omit<Operat
 const JSON_ONLY = { 'application/json': vendorsDocument };
 const JSON_OR_SSE = { 'application/json': vendorsDocument, 'text/event-stream': {} };
 const ARRAY_OR_SSE = { 'application/json': vendorsDocuments, 'text/event-stream': {} };
+const EVENT_STREAM = { 'application/vnd.amazon.eventstream': {} };
+const MODEL_ID = named('A model id, an inference profile or an ARN, percent-encoded as one segment');
 const ID = named('As the model list tells it');
 const LIST = 'Models this key may call';
 
@@ -123,7 +129,7 @@ function claudePaths(prefix: string, suffix: string): Paths {
     summary: 'Claude Code asks for it at start, without a key',
     tags: [speaker],
     security: [],
-    responses: { '200': { description: 'Nothing', headers: answerHeaders } },
+    responses: { '200': { description: 'Nothing', headers: answerHeaders(speaker) } },
   });
   return {
     [`${prefix}/v1/messages`]: call(
@@ -188,6 +194,28 @@ function openaiPaths(prefix: string, suffix: string): Paths {
   };
 }
 
+function bedrockPaths(prefix: string, suffix: string): Paths {
+  const speaker = 'bedrock';
+  const door = (end: string, id: string, summary: string, content: Content): Paths => ({
+    [`${prefix}/model/{model}/${end}`]: call(
+      { id: `${id}${suffix}`, summary, speaker, parameters: [MODEL_ID] },
+      content,
+    ),
+  });
+  return {
+    ...door('invoke', 'invokeModel', 'Bedrock InvokeModel, for Claude', JSON_ONLY),
+    ...door(
+      'invoke-with-response-stream',
+      'invokeModelWithResponseStream',
+      'Bedrock InvokeModel as a stream, for Claude',
+      EVENT_STREAM,
+    ),
+    ...door('converse', 'converse', 'Bedrock Converse', JSON_ONLY),
+    ...door('converse-stream', 'converseStream', 'Bedrock Converse as a stream', EVENT_STREAM),
+    ...door('count-tokens', 'countTokensAtBedrock', 'Bedrock CountTokens', JSON_ONLY),
+  };
+}
+
 export const doorPaths: Paths = {
   ...claudePaths('', ''),
   ...claudePaths('/claude', 'UnderPrefix'),
@@ -224,6 +252,8 @@ export const doorPaths: Paths = {
     speaker: 'openai',
     parameters: [ID],
   }),
+  ...bedrockPaths('', ''),
+  ...bedrockPaths('/bedrock', 'UnderPrefix'),
   ...geminiPaths('/v1beta', ''),
   ...geminiPaths('/gemini/v1beta', 'UnderPrefix'),
   ...geminiPaths('/gemini/v1', 'UnderPrefixV1'),

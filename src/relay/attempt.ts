@@ -153,6 +153,7 @@ export class Attempt {
       const told = passage.take(bytes);
       if (told !== undefined) yield { type: 'data', bytes: told };
       progress.handedOver = streamed && sent.answer === undefined && this.over(reader, exchange);
+      if (passage.broken) break;
     }
     // A document that ends too early is only short; `finish` would call it unreadable.
     const rubbish = sent.call.framing !== 'sse' && reader.lost;
@@ -221,8 +222,13 @@ export class Attempt {
     if (sent.call.dialect !== call.dialect) {
       const { bytes } = await answer.body.peek(MAX_ERROR_BYTES);
       const words = foreignRefusal(dialectOf(sent.call.dialect), answer.status, bytes);
-      const body = Buffer.from(exchange.dialect.errorBody(dialectError(words, exchange.requestId)));
-      const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+      const told = dialectError(words, exchange.requestId);
+      const body = Buffer.from(exchange.dialect.errorBody(told));
+      const headers = {
+        'content-type': 'application/json',
+        'content-length': String(body.length),
+        ...exchange.dialect.errorHeaders?.(told),
+      };
       progress.headSent = true;
       yield {
         type: 'head',

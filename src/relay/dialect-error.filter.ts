@@ -11,13 +11,11 @@ import {
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import { contextOf } from '../access/request-context.ts';
-import { CallError, type DialectError, type ErrorKind } from '../dialects/dialect.ts';
+import { CallError, type ErrorKind } from '../dialects/dialect.ts';
 import { RelayError, type RelayErrorCode } from '../errors/relay-error.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { refuse } from './responder.ts';
-
-export type ErrorWriter = (error: DialectError) => string;
+import { type ErrorShape, refuse } from './responder.ts';
 
 /** What the dialect's own reading of a call may find wrong, in our table. */
 const CALL_ERRORS: Partial<Record<ErrorKind, RelayErrorCode>> = {
@@ -27,7 +25,7 @@ const CALL_ERRORS: Partial<Record<ErrorKind, RelayErrorCode>> = {
 
 /** Renders whatever a door's guard or controller throws in the door's dialect; nothing else of it gets out. */
 export function DialectErrors(
-  writerOf: (request: Request) => ErrorWriter,
+  shapeOf: (request: Request) => ErrorShape,
   doorOf: (request: Request) => string,
 ): Type<ExceptionFilter> {
   @Injectable()
@@ -45,7 +43,7 @@ export function DialectErrors(
       const error = this.known(thrown, requestId);
       const about = { requestId, clientRequestId, attempts: 0, edits: [] };
       this.metrics.refused(error.code, doorOf(request));
-      refuse(http.getResponse<Response>(), writerOf(request), about, error);
+      refuse(http.getResponse<Response>(), shapeOf(request), about, error);
     }
 
     private known(thrown: unknown, requestId: string): RelayError {

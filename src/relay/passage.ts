@@ -12,6 +12,8 @@ export interface Passage {
   end(): Uint8Array | undefined;
   /** The answer's document is made of the upstream's whole one. */
   readonly whole: boolean;
+  /** What came is no frame of its dialect's, and nothing behind it can be trusted. */
+  readonly broken: boolean;
   /** After the bytes given so far, does the client stand between two frames? */
   readonly reader: Pick<AnswerReader, 'atBoundary'>;
   headers(upstream: Readonly<Record<string, string>>): Record<string, string>;
@@ -31,16 +33,43 @@ export function passageOf(
     usage: () => reader.usage,
   });
   if (answer === undefined) {
-    return { take: (bytes) => bytes, end: () => undefined, whole: false, reader, headers };
+    const bare = { end: () => undefined, whole: false, broken: false, headers };
+    if (call.framing === 'event-stream') return { ...bare, ...wholeMessages(reader) };
+    return { ...bare, take: (bytes) => bytes, reader };
   }
   const translated = sent.call.dialect !== call.dialect;
   return {
     take: (bytes) => readable(() => answer.push(bytes)),
     end: () => readable(() => answer.finish()),
     whole: translated && call.framing === 'json',
+    broken: false,
     // A translation writes whole frames only; a filter is between two when its upstream is.
     reader: translated ? { atBoundary: true } : reader,
     headers: translated ? () => ({ 'content-type': contentType(exchange.dialect, call.framing) }) : headers,
+  };
+}
+
+/**
+ * The upstream's bytes, a whole sound message at a time: a client that has the beginning of one can be told no error any
+ * more, and of one whose checksum is wrong it should have nothing. They were pushed to the reader before.
+ */
+function wholeMessages(reader: AnswerReader): Pick<Passage, 'take' | 'broken' | 'reader'> {
+  let held: Uint8Array[] = [];
+  let given = 0;
+  return {
+    take(bytes) {
+      held.push(bytes);
+      const ready = (reader.soundBytes ?? 0) - given;
+      if (ready === 0) return undefined;
+      given += ready;
+      const all = held.length === 1 ? bytes : Buffer.concat(held);
+      held = ready === all.length ? [] : [all.subarray(ready)];
+      return all.subarray(0, ready);
+    },
+    get broken() {
+      return reader.broken === true;
+    },
+    reader: { atBoundary: true },
   };
 }
 

@@ -4,7 +4,7 @@ import type { Observable } from 'rxjs';
 import { relayHeaders } from '../access/relay-headers.ts';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
-import type { DialectError } from '../dialects/dialect.ts';
+import type { Dialect } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { Exchange } from './exchange.ts';
 import { dialectError, type ErrorWords } from './error-words.ts';
@@ -50,10 +50,13 @@ export function document(exchange: Exchange, body: object): void {
   exchange.response.end(bytes);
 }
 
+/** How a vendor tells an error: its document, and the headers that belong to it. */
+export type ErrorShape = Pick<Dialect, 'errorBody' | 'errorHeaders'>;
+
 /** Writes the relay's own refusal in the client's dialect. */
 export function refuse(
   response: ServerResponse,
-  write: (error: DialectError) => string,
+  shape: ErrorShape,
   about: Pick<Exchange, 'requestId' | 'clientRequestId' | 'attempts' | 'edits'>,
   error: RelayError,
 ): void {
@@ -61,7 +64,8 @@ export function refuse(
     response.destroy();
     return;
   }
-  const body = Buffer.from(write(dialectError(error, about.requestId)));
+  const told = dialectError(error, about.requestId);
+  const body = Buffer.from(shape.errorBody(told));
   const retry: Record<string, string> =
     error.retry === undefined
       ? {}
@@ -71,6 +75,7 @@ export function refuse(
   response.writeHead(error.status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': body.length,
+    ...shape.errorHeaders?.(told),
     ...relayHeaders(about),
     ...retry,
     ...(error.code === 'body-slow' ? { connection: 'close' } : {}),
@@ -233,6 +238,6 @@ class Answer {
     this.journal.refused(this.exchange, known.code);
     this.ended = true;
     this.outcome = 'refused';
-    refuse(this.exchange.response, (told) => this.exchange.dialect.errorBody(told), this.exchange, known);
+    refuse(this.exchange.response, this.exchange.dialect, this.exchange, known);
   }
 }

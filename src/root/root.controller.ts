@@ -28,7 +28,7 @@ const dialectOf = (request: Request): Dialect => (speaksAnthropic(request) ? ant
 @ApiExcludeController()
 @Controller()
 @Door(doorOf)
-@UseFilters(DialectErrors((request) => dialectOf(request).errorBody, doorOf))
+@UseFilters(DialectErrors(dialectOf, doorOf))
 export class RootController {
   constructor(private readonly catalog: ModelCatalog) {}
 
@@ -59,9 +59,7 @@ export class RootController {
 
   @All(['v1', 'v1/*rest'])
   @Policy('public')
-  @UseFilters(
-    DialectErrors((request) => (speaksAnthropic(request) ? anthropic.errorBody : openaiUnknownRoute), doorOf),
-  )
+  @UseFilters(DialectErrors((request) => (speaksAnthropic(request) ? anthropic : openaiUnknownRoute), doorOf))
   unknown(): never {
     throw new RelayError('route-unknown', 'There is no such route');
   }

@@ -87,7 +87,7 @@ describe('making a key', () => {
     })) as Body;
     const wish = {
       name: 'Ünïcode “name” 中文 <script>alert(1)</script>',
-      scopes: ['claude', 'gemini', 'openai'],
+      scopes: ['claude', 'gemini', 'openai', 'bedrock'],
       models: ['claude-*', 'gemini-2.5-flash', '*'],
       accounts: [account.id],
       groups: [group.id],
@@ -116,7 +116,7 @@ describe('making a key', () => {
     ['name', ['a']],
     ['scopes', 'claude'],
     ['scopes', ['claude', 'claude']],
-    ['scopes', ['bedrock']],
+    ['scopes', ['vertex']],
     ['scopes', ['CLAUDE']],
     ['scopes', null],
     ['models', ['a b']],

@@ -4,6 +4,7 @@ import { OpenAPIClientAxios, type OpenAPIClient } from 'openapi-client-axios';
 import { Readiness } from '../../src/health/readiness.ts';
 import { completion } from '../support/chat-frames.ts';
 import { ChatServer, say } from '../support/chat-server.ts';
+import { chunk, document, FakeBedrock, stream, streamEvent } from '../support/fake-bedrock.ts';
 import { apiDocument, type Operation } from '../support/openapi.ts';
 import { ADMIN_TOKEN, Rehearsal } from '../support/relay.ts';
 
@@ -17,6 +18,7 @@ const CLAUDE_MODEL = 'claude-sonnet-5';
 const GEMINI_MODEL = 'gemini-sim-one';
 const OPENAI_MODEL = 'gpt-4.1';
 const EMBEDDING_MODEL = 'text-embedding-3-small';
+const BEDROCK_MODEL = 'anthropic.claude-haiku-4-5-20251001-v1:0';
 
 interface Ask {
   readonly parameters?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
@@ -38,6 +40,7 @@ const operations = new Map<string, Operation>(
 
 let rehearsal: Rehearsal;
 let compatible: ChatServer;
+let bedrock: FakeBedrock;
 let client: OpenAPIClient;
 let key: string;
 const called = new Map<string, Set<number>>();
@@ -64,6 +67,9 @@ beforeAll(async () => {
   compatible.answer((response, seen) => say(seen.url.endsWith('/embeddings') ? EMBEDDED : SAID)(response));
   const models = { allow: [OPENAI_MODEL, EMBEDDING_MODEL] };
   await rehearsal.openaiAccount({ baseUrl: compatible.baseUrl, models });
+  bedrock = await FakeBedrock.start();
+  bedrock.answer = (response, asked) => CONVERSATIONS[asked.path.split('/').at(-1) ?? '']?.(response, asked);
+  await rehearsal.bedrockAccount({ baseUrl: bedrock.url, models: { allow: [BEDROCK_MODEL] } });
   key = (await rehearsal.key()).key;
   const api = new OpenAPIClientAxios({
     definition: apiDocument as never,
@@ -80,8 +86,25 @@ afterEach(() => rehearsal.quiet());
 afterAll(async () => {
   await rehearsal.close();
   await compatible.close();
+  await bedrock.close();
 });
 
+const USED = { input_tokens: 1, output_tokens: 1 };
+const CONVERSED = { usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } };
+/** Of Bedrock's runtime, by operation. */
+const CONVERSATIONS: Readonly<Record<string, ReturnType<typeof document>>> = {
+  invoke: document({ type: 'message', content: [], usage: USED }),
+  'invoke-with-response-stream': stream(
+    chunk({ type: 'message_start', message: { usage: USED } }),
+    chunk({ type: 'message_stop' }),
+  ),
+  converse: document({ output: {}, stopReason: 'end_turn', ...CONVERSED }),
+  'converse-stream': stream(
+    streamEvent('messageStop', { stopReason: 'end_turn' }),
+    streamEvent('metadata', CONVERSED),
+  ),
+  'count-tokens': document({ inputTokens: 3 }),
+};
 const SAID = completion({ content: 'Good day' });
 const EMBEDDED = {
   object: 'list',
@@ -173,6 +196,9 @@ const ADMIN: Readonly<Record<string, Pair>> = {
 const version = { 'anthropic-version': '2023-06-01' };
 const messages = { model: CLAUDE_MODEL, messages: [{ role: 'user', content: 'Hello' }] };
 const contents = { contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] };
+const invoked = { anthropic_version: 'bedrock-2023-05-31', messages: messages.messages, max_tokens: 16 };
+const conversed = { messages: [{ role: 'user', content: [{ text: 'Hello' }] }] };
+const unknownModel = { parameters: { model: 'amazon.unknown-v1:0' }, status: 404 };
 const embedding = { content: { parts: [{ text: 'Hello' }] } };
 
 /** By the end of the path, because the same routes stand under several prefixes. */
@@ -207,6 +233,12 @@ const DOORS: readonly [end: RegExp, Pair][] = [
       bad: { body: { model: OPENAI_MODEL, input: 'Hello', previous_response_id: 'resp_1' }, status: 400 },
     },
   ],
+  [/\/invoke(-with-response-stream)?$/, { good: { body: invoked }, bad: { ...unknownModel, body: invoked } }],
+  [/\/converse(-stream)?$/, { good: { body: conversed }, bad: { ...unknownModel, body: conversed } }],
+  [
+    /\/count-tokens$/,
+    { good: { body: { input: { converse: conversed } } }, bad: { body: { input: {} }, status: 400 } },
+  ],
   [/\/hello$/, { good: {} }],
   [/\/v1\/models$/, { good: {}, bad: stranger }],
   [/\/models$/, { good: { parameters: { pageSize: 1 } }, bad: stranger }],
@@ -222,11 +254,12 @@ const DOORS: readonly [end: RegExp, Pair][] = [
 const modelIn = (path: string): string => {
   if (path.includes('/tunedModels/')) return 'sim-one';
   if (path.startsWith('/openai/')) return OPENAI_MODEL;
+  if (/\/model\//.test(path)) return BEDROCK_MODEL;
   return /^\/(gemini|v1beta)/.test(path) ? GEMINI_MODEL : CLAUDE_MODEL;
 };
 
 const doors: readonly [id: string, pair: Pair][] = Object.entries(apiDocument.paths)
-  .filter(([path]) => /^\/(v1|v1beta|claude|gemini|openai|api)\//.test(path))
+  .filter(([path]) => /^\/(v1|v1beta|claude|gemini|openai|bedrock|model|api)\//.test(path))
   .flatMap(([path, item]) =>
     Object.values(item).map(({ operationId }): [string, Pair] => {
       const [, pair] = DOORS.find(([end]) => end.test(path)) ?? [];

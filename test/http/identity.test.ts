@@ -351,7 +351,8 @@ describe('every route of the running app (A7)', () => {
     'GET /claude/api/hello',
     'GET /health/live',
     'GET /health/ready',
-    ...['/claude', '/gemini', '/openai', '/v1', '/v1beta'].flatMap((door) => [
+    'ALL /inference-profiles',
+    ...['/claude', '/gemini', '/openai', '/bedrock', '/model', '/v1', '/v1beta'].flatMap((door) => [
       `ALL ${door}`,
       `ALL ${door}/*rest`,
     ]),

@@ -30,8 +30,13 @@ export function message(headers: Readonly<Record<string, string>>, body: string)
 /** An event as InvokeModelWithResponseStream sends it (AWS Bedrock API reference, `ResponseStream`). */
 export function chunk(event: object): Buffer {
   const bytes = Buffer.from(JSON.stringify(event)).toString('base64');
-  const headers = { ':event-type': 'chunk', ':content-type': 'application/json', ':message-type': 'event' };
-  return message(headers, JSON.stringify({ bytes, p: 'abcdefgh' }));
+  return streamEvent('chunk', { bytes, p: 'abcdefgh' });
+}
+
+/** An event of any type, as ConverseStream sends them (the same, `ConverseStreamOutput`). */
+export function streamEvent(type: string, body: object): Buffer {
+  const headers = { ':event-type': type, ':content-type': 'application/json', ':message-type': 'event' };
+  return message(headers, JSON.stringify(body));
 }
 
 export function exception(name: string, text: string): Buffer {

@@ -91,7 +91,7 @@ ajv.addSchema(closed(apiDocument as unknown as Json) as object, ID);
 const validators = new Map<string, ValidateFunction>();
 
 /** What an address that is not in the document answers: nobody's problem, or the 404 of a door. */
-const NOBODYS = ['ProblemDto', 'AnthropicError', 'GeminiError', 'OpenAiError'];
+const NOBODYS = ['ProblemDto', 'AnthropicError', 'GeminiError', 'OpenAiError', 'AwsError'];
 
 function problemOf({ method, path, status, headers, body }: Answer): string | undefined {
   const found = find(method, path);

@@ -155,7 +155,7 @@ export class Rehearsal {
   key(more: object = {}): Promise<CreatedKey> {
     return this.create('keys', {
       name: 'tests',
-      scopes: ['claude', 'gemini', 'openai'],
+      scopes: ['claude', 'gemini', 'openai', 'bedrock'],
       models: ['*'],
       ...more,
     });
