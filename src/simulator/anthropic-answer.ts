@@ -1,10 +1,11 @@
 import { deltaUsages, startUsage, type InputTokens } from './anthropic-usage.ts';
 import { isRecord, listOf, type Exchange } from './exchange.ts';
+import type { Fault } from './faults.ts';
 import { EOLS, sseFrame } from './reply.ts';
 import { digestOf, idFrom, sample, signed, speak, think, tokensIn, wordsOf } from './speech.ts';
 
 /** A content block in its two forms: as a stream tells it, and whole in a JSON answer. */
-interface Block {
+export interface Block {
   readonly start: object;
   readonly deltas: () => Iterable<object>;
   readonly whole: () => object;
@@ -88,14 +89,26 @@ export function wholeMessage(exchange: Exchange, planned: PlannedMessage): objec
   };
 }
 
-/** The stream's events in the vendor's order; `ping` after the first block's start. */
+/** The stream as SSE; with `comments` a comment frame after every third delta. */
 export function* messageFrames(exchange: Exchange, planned: PlannedMessage): Generator<Buffer> {
   const { fault } = exchange;
   const eol = EOLS[fault.eol ?? 'lf'];
-  const frame = (event: { readonly type: string }): Buffer =>
-    sseFrame(JSON.stringify(event), eol, event.type);
   let deltas = 0;
-  yield frame({
+  for (const event of messageEvents(fault, planned)) {
+    yield sseFrame(JSON.stringify(event), eol, event.type);
+    if (event.type !== 'content_block_delta') continue;
+    deltas += 1;
+    if (fault.comments === true && deltas % 3 === 0) yield Buffer.from(`: comment ${deltas}${eol}${eol}`);
+  }
+}
+
+/** The stream's events in the vendor's order; `ping` after the first block's start. */
+export function* messageEvents(
+  fault: Fault,
+  planned: PlannedMessage,
+): Generator<{ readonly type: string; readonly [name: string]: unknown }> {
+  let deltas = 0;
+  yield {
     type: 'message_start',
     message: {
       ...envelope(planned),
@@ -104,27 +117,26 @@ export function* messageFrames(exchange: Exchange, planned: PlannedMessage): Gen
       stop_sequence: null,
       usage: startUsage(planned.input, 1, fault),
     },
-  } as { type: string });
+  };
   for (const [index, block] of planned.blocks.entries()) {
-    yield frame({ type: 'content_block_start', index, content_block: block.start } as { type: string });
-    if (index === 0) yield frame({ type: 'ping' });
+    yield { type: 'content_block_start', index, content_block: block.start };
+    if (index === 0) yield { type: 'ping' };
     for (const delta of block.deltas()) {
       deltas += 1;
-      yield frame({ type: 'content_block_delta', index, delta } as { type: string });
-      if (fault.pings !== undefined && deltas % fault.pings === 0) yield frame({ type: 'ping' });
-      if (fault.comments === true && deltas % 3 === 0) yield Buffer.from(`: comment ${deltas}${eol}${eol}`);
+      yield { type: 'content_block_delta', index, delta };
+      if (fault.pings !== undefined && deltas % fault.pings === 0) yield { type: 'ping' };
       if (fault.unknownEvents !== undefined && deltas % fault.unknownEvents === 0) {
-        yield frame({ type: 'future_event', note: { deltas, large: 1e21 } } as { type: string });
+        yield { type: 'future_event', note: { deltas, large: 1e21 } };
       }
     }
-    yield frame({ type: 'content_block_stop', index } as { type: string });
+    yield { type: 'content_block_stop', index };
   }
   for (const usage of deltaUsages(planned.input, planned.outputTokens, fault, planned.usageExtras)) {
     const delta = { stop_reason: planned.stopReason, stop_sequence: planned.stopSequence };
     const nulls = planned.version === '2026-10-21' ? { container: null, stop_details: null } : {};
-    yield frame({ type: 'message_delta', delta: { ...delta, ...nulls }, usage } as { type: string });
+    yield { type: 'message_delta', delta: { ...delta, ...nulls }, usage };
   }
-  yield frame({ type: 'message_stop' });
+  yield { type: 'message_stop' };
 }
 
 function envelope({ id, model, version }: PlannedMessage): object {

@@ -135,13 +135,17 @@ export class Keyring {
     return { ...found, refusal: `${value.slice(0, 4)}${'*'.repeat(8)}${value.slice(-4)}` };
   }
 
+  isRevoked(key: string): boolean {
+    return this.revoked.has(key);
+  }
+
   private isToken(bearer: string): boolean {
     const prefixes = [SUBSCRIPTION_PREFIX, ACCESS_TOKEN_PREFIX];
     return this.accessTokens.has(bearer) || prefixes.some((prefix) => bearer.startsWith(prefix));
   }
 
-  private accepts(key: string, prefix: string): boolean {
-    return !this.revoked.has(key) && (key.startsWith(prefix) || this.extra.includes(key));
+  accepts(key: string, prefix: string): boolean {
+    return !this.isRevoked(key) && (key.startsWith(prefix) || this.extra.includes(key));
   }
 }
 

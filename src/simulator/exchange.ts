@@ -5,6 +5,8 @@ import type { Reply } from './reply.ts';
 /** One request as a vendor sees it, its body read whole. */
 export interface Exchange {
   readonly method: string;
+  /** Path and query as on the wire. */
+  readonly url: string;
   /** Decoded once, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;

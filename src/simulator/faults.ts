@@ -55,6 +55,10 @@ export interface Fault {
   readonly retryDelay?: string;
   readonly echo?: boolean;
   readonly error?: number;
+  readonly badCrc?: number;
+  readonly giant?: number;
+  readonly torn?: number;
+  readonly expiresIn?: number;
 
   readonly html?: boolean;
   readonly wrongType?: string;
@@ -130,6 +134,10 @@ const FORMS: Readonly<Record<keyof Fault, Form>> = {
   retryDelay: 'text',
   echo: 'flag',
   error: 'count',
+  badCrc: 'count',
+  giant: 'count',
+  torn: 'count',
+  expiresIn: 'count',
   html: 'flag',
   wrongType: 'type',
   empty: 'flag',

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { BEDROCK_KEY_PREFIX } from './aws-credentials.ts';
 import {
   ACCESS_TOKEN_PREFIX,
   ANTHROPIC_KEY_PREFIX,
@@ -27,6 +28,8 @@ console.log(`Simulated upstreams at ${simulator.url}
              keys        ${GEMINI_KEY_PREFIX}<anything>
   OpenAI     ${simulator.url}/v1/chat/completions
              keys        ${OPENAI_KEY_PREFIX}<anything>
+  Bedrock    ${simulator.url}/model/us.amazon.nova-2-lite-v1:0/converse
+             keys        ${BEDROCK_KEY_PREFIX}<anything>, or AKIASIM<ANYTHING> with simulator-secret-<its id>
   Oracle     ${simulator.url}/_simulator/state and /_simulator/requests
 
 A fault is asked for inside the last user message, for example [[sim: latency=500 split=1 say="hello"]],

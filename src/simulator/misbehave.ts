@@ -1,6 +1,7 @@
 import { createGzip } from 'node:zlib';
 import { Readable } from 'node:stream';
-import type { Fault } from './faults.ts';
+import { EVENT_STREAM, withBadChecksum, withGiantLength } from './event-stream.ts';
+import { FaultError, type Fault } from './faults.ts';
 import type { Reply } from './reply.ts';
 
 const HTML = `<!DOCTYPE html>
@@ -61,6 +62,7 @@ export function distorted(reply: Reply, fault: Fault, credential: string): Reply
   if (fault.error !== undefined && reply.errorFrame !== undefined) {
     frames = interrupted(frames, fault.error, reply.errorFrame);
   }
+  frames = brokenMessage(reply, frames, fault);
   if (fault.bom === true) frames = after(Buffer.from([0xef, 0xbb, 0xbf]), frames);
   if (fault.gzip === true) {
     headers['content-encoding'] = 'gzip';
@@ -91,6 +93,37 @@ async function* interrupted(
     }
   }
   yield errorFrame(sent);
+}
+
+/** The event stream's own faults, each on the message after so many. @throws FaultError for other answers */
+function brokenMessage(reply: Reply, frames: Reply['frames'], fault: Fault): Reply['frames'] {
+  const [name, at] =
+    (['badCrc', 'giant', 'torn'] as const)
+      .map((one) => [one, fault[one]] as const)
+      .find(([, count]) => count !== undefined) ?? [];
+  if (name === undefined || at === undefined || reply.status >= 300) return frames;
+  if (reply.headers['content-type'] !== EVENT_STREAM) {
+    throw new FaultError(`sim directive "${name}" is for event streams`);
+  }
+  return withBroken(frames, at, name);
+}
+
+async function* withBroken(
+  frames: Reply['frames'],
+  at: number,
+  name: 'badCrc' | 'giant' | 'torn',
+): AsyncGenerator<Buffer> {
+  let n = 0;
+  for await (const frame of frames) {
+    if (n !== at) yield frame;
+    else if (name === 'badCrc') yield withBadChecksum(frame);
+    else if (name === 'giant') yield withGiantLength(frame);
+    else {
+      yield frame.subarray(0, frame.length / 2);
+      return;
+    }
+    n += 1;
+  }
 }
 
 async function* after(first: Buffer, frames: Reply['frames']): AsyncGenerator<Buffer> {

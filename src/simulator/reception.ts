@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { awsCredential } from './aws-credentials.ts';
 import type { Keyring } from './credentials.ts';
 import type { Credential, Exchange, Vendor } from './exchange.ts';
 import { FaultError, withoutDirectives } from './faults.ts';
@@ -15,6 +16,8 @@ export interface Vendors {
   readonly anthropic: Vendor;
   readonly gemini: Vendor;
   readonly openai: Vendor;
+  readonly bedrock: Vendor;
+  readonly sts: Vendor;
   readonly oauth: Vendor;
 }
 
@@ -55,6 +58,7 @@ export function reception(house: Reception) {
     record.model = vendor.operation(path, json).model;
     const exchange: Exchange = {
       method: request.method ?? 'GET',
+      url: request.url ?? '/',
       path,
       query: url.searchParams,
       headers: request.headers,
@@ -96,12 +100,13 @@ async function replyTo(vendor: Vendor, exchange: Exchange): Promise<Reply> {
   return fault.length === true ? gathered(reply) : reply;
 }
 
-/** A vendor's name may stand before the path (`/anthropic`, `/gemini`, `/openai`); otherwise path, then headers tell whose request it is. */
+/** A vendor's name may stand before the path (AWS STS is found by nothing else); otherwise path, then headers tell whose request it is. */
 function vendorOf(vendors: Vendors, url: URL, request: IncomingMessage): { vendor: Vendor; path: string } {
-  const [, prefix, rest] = /^\/(anthropic|gemini|openai)(\/.*)$/.exec(url.pathname) ?? [];
+  const [, prefix, rest] = /^\/(anthropic|gemini|openai|bedrock|sts)(\/.*)$/.exec(url.pathname) ?? [];
   const path = decoded(rest ?? url.pathname);
-  if (prefix === 'anthropic' || prefix === 'gemini' || prefix === 'openai')
-    return { vendor: vendors[prefix], path };
+  if (prefix === 'sts') return { vendor: vendors.sts, path: `/sts${path}` };
+  if (prefix !== undefined) return { vendor: vendors[prefix as keyof Vendors], path };
+  if (path.startsWith('/model/')) return { vendor: vendors.bedrock, path };
   if (path.startsWith('/oauth/')) return { vendor: vendors.oauth, path };
   if (/^\/v1\/(chat\/completions|embeddings)$/.test(path)) return { vendor: vendors.openai, path };
   const google =
@@ -117,6 +122,7 @@ function vendorOf(vendors: Vendors, url: URL, request: IncomingMessage): { vendo
 }
 
 function credentialOf(vendor: Vendor, keyring: Keyring, request: IncomingMessage, url: URL): Credential {
+  if (vendor.name === 'bedrock' || vendor.name === 'sts') return awsCredential(request.headers);
   if (vendor.name === 'gemini') return keyring.gemini(request.headers, url.searchParams);
   if (vendor.name === 'openai') return keyring.openai(request.headers);
   return keyring.anthropic(request.headers);

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { anthropic } from './anthropic.ts';
 import { PromptCache } from './anthropic-usage.ts';
+import { bedrock } from './bedrock.ts';
 import { control } from './control.ts';
 import { Keyring } from './credentials.ts';
 import { gemini } from './gemini.ts';
@@ -11,6 +12,7 @@ import { openai } from './openai.ts';
 import type { Simulator } from './oracle.ts';
 import { Plans } from './plan.ts';
 import { reception } from './reception.ts';
+import { sts } from './sts.ts';
 
 export type { SimulatedRequest, SimulatedSocket } from './journal.ts';
 export type { Simulator } from './oracle.ts';
@@ -38,7 +40,14 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const keyring = new Keyring(options.credentials);
   const plans = new Plans();
   const cache = new PromptCache();
-  const vendors = { anthropic: anthropic(cache), gemini, openai, oauth: oauth(keyring) };
+  const vendors = {
+    anthropic: anthropic(cache),
+    gemini,
+    openai,
+    bedrock: bedrock(keyring, cache),
+    sts: sts(keyring),
+    oauth: oauth(keyring),
+  };
   const sockets = new Map<Socket, OpenSocket>();
 
   const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0, maxHeaderSize: 256 * 1024 });

@@ -111,11 +111,15 @@ function inputOf(ask: Ask): { input: ConverseCommandInput; messages: Message[] }
         })),
       },
     }),
-    ...(ask.thinks && {
-      additionalModelRequestFields: { thinking: { type: 'enabled', budget_tokens: 1024 } },
-    }),
+    ...(ask.thinks && { additionalModelRequestFields: thinking(ask.model) }),
   };
   return { input, messages };
+}
+
+/** Each family of models is asked in its own words (AWS docs, "Extended thinking" and "Extended thinking in Nova 2"). */
+function thinking(model: string): { readonly [name: string]: { readonly [name: string]: string | number } } {
+  if (model.includes('nova-2')) return { reasoningConfig: { type: 'enabled', maxReasoningEffort: 'low' } };
+  return { thinking: { type: 'enabled', budget_tokens: 1024 } };
 }
 
 function said(
