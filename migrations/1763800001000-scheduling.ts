@@ -229,7 +229,7 @@ const ADMIT = `
 `;
 
 /** Gives back one place for each element: the caller has just deleted that many open rows, in this transaction. */
-const RELEASE_PLACES = `
+export const RELEASE_PLACES = `
   create function release_places(p_keys uuid[], p_accounts uuid[], p_counting boolean[])
   returns void language plpgsql as $$
   begin
@@ -331,7 +331,7 @@ const SETTLE = `
  * the owner's late settlement and this one wait for each other in one order. SKIP LOCKED lets one sweeper take an
  * epoch. Answers {epochs marked, rows written off}.
  */
-const SWEEP = `
+export const SWEEP = `
   create function sweep_epochs(p_ttl_ms integer) returns integer[] language plpgsql as $$
   declare
     v_marked integer; v_epochs uuid[]; v_ids uuid[];

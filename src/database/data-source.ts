@@ -3,6 +3,7 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { Foundation1763800000000 } from '../../migrations/1763800000000-foundation.ts';
 import { Scheduling1763800001000 } from '../../migrations/1763800001000-scheduling.ts';
 import { AccountSettings1763800002000 } from '../../migrations/1763800002000-account-settings.ts';
+import { CallAttempts1763800003000 } from '../../migrations/1763800003000-call-attempts.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { withSessionSettings } from './session-settings.ts';
 
@@ -11,6 +12,7 @@ export const MIGRATIONS = [
   Foundation1763800000000,
   Scheduling1763800001000,
   AccountSettings1763800002000,
+  CallAttempts1763800003000,
   AccountHealth1763800010000,
 ];
 

@@ -63,6 +63,7 @@ export class AttemptRecord {
     return {
       requestId: this.lease.requestId,
       attempt: this.lease.attempt,
+      final: true,
       epoch: this.lease.epoch,
       keyId: this.lease.keyId,
       accountId: this.lease.accountId,

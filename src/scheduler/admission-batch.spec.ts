@@ -26,9 +26,9 @@ describe('a batch on the wire', () => {
     const shared = [candidate('b', 2n), candidate('a', 3n, 1)];
     const { values, accounts } = encodeBatch([
       request('r1', 'k2', shared),
-      request('r2', 'k1', shared),
+      { ...request('r2', 'k1', shared), preferredAccountId: 'a', hold: { nanos: 5n, tokens: 6n } },
       request('r3', 'k2', []),
-      request('r4', 'k2', [candidate('c')]),
+      { ...request('r4', 'k2', [candidate('c')]), preferredAccountId: 'elsewhere' },
     ]);
     expect(accounts).toEqual(['a', 'b', 'c']);
     expect(values).toEqual([
@@ -49,6 +49,9 @@ describe('a batch on the wire', () => {
       '{1,1,2,3}',
       ['claude', 'claude', 'claude', 'claude'],
       ['m-1', 'm-1', 'm-1', 'm-1'],
+      '{0,1,0,0}',
+      '{0,5,0,0}',
+      '{0,6,0,0}',
     ]);
   });
 

@@ -58,6 +58,9 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
     literal(requests.map((request) => setAt.get(request.candidates))),
     requests.map((request) => request.door),
     requests.map((request) => request.model),
+    literal(requests.map((request) => accountAt.get(request.preferredAccountId ?? '') ?? 0)),
+    literal(requests.map((request) => request.hold?.nanos ?? 0)),
+    literal(requests.map((request) => request.hold?.tokens ?? 0)),
   ];
   return { values, accounts };
 }
@@ -81,11 +84,16 @@ export function decodeAnswer(
     if (accountId !== undefined) {
       return { admitted: true, lease: { requestId, attempt: 1, epoch, keyId, accountId, admittedAt } };
     }
-    const refusal = REFUSALS[-place - 1];
-    if (refusal === undefined) throw new Error('Admission answered with an unknown code');
-    if (refusal !== 'accounts-cooling') return { admitted: false, refusal };
-    return { admitted: false, refusal, retryAfterMs: Math.ceil(Number(retries[index]) / 1000) };
+    return refused(place, Number(retries[index]));
   });
+}
+
+/** A refusal by its code, and the µs to the soonest recovery. */
+export function refused(code: number, waitMicros: number): Decision {
+  const refusal = REFUSALS[-code - 1];
+  if (refusal === undefined) throw new Error('Admission answered with an unknown code');
+  if (refusal !== 'accounts-cooling') return { admitted: false, refusal };
+  return { admitted: false, refusal, retryAfterMs: Math.ceil(waitMicros / 1000) };
 }
 
 /** An array literal of ids, numbers and booleans, none of which needs quotes. */

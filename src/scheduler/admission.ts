@@ -23,16 +23,43 @@ export interface AdmissionRequest {
   readonly candidates: readonly Candidate[];
   /** Kind by account id, written on the open row. */
   readonly kindOf: (accountId: string) => string;
+  /**
+   * Taken when it is eligible and has room, whatever its tier, priority and load: whoever prefers an account has
+   * decided that it outranks them. Otherwise the order decides, as without it.
+   */
+  readonly preferredAccountId?: string | undefined;
+  /** What the call may come to, written on the open row; absent = nothing is known. */
+  readonly hold?: Hold | undefined;
 }
 
-/** A place held on an account for one attempt, written as an open row before anything goes upstream. */
+/** An estimate that errs on the high side. */
+export interface Hold {
+  readonly nanos: bigint;
+  readonly tokens: bigint;
+}
+
+/** Another attempt of a call that is open, on an account of these; those tried before are left out by the caller. */
+export interface MoveRequest {
+  readonly lease: Lease;
+  readonly keyVersion: bigint;
+  readonly candidates: readonly Candidate[];
+  readonly kindOf: (accountId: string) => string;
+  /** As at admission; the lease's own account, too, where the same is to be tried again. */
+  readonly preferredAccountId?: string | undefined;
+}
+
+/**
+ * A place held on an account for one attempt, written on the call's open row before anything goes upstream. Whoever has
+ * moved on has a lease of the next attempt, and the one before holds nothing any more.
+ */
 export interface Lease {
   readonly requestId: string;
+  /** From 1. */
   readonly attempt: number;
   readonly epoch: string;
   readonly keyId: string;
   readonly accountId: string;
-  /** By the database clock. */
+  /** When the call was admitted, by the database clock: the same for all its attempts. */
   readonly admittedAt: Date;
 }
 

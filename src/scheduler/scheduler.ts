@@ -6,10 +6,17 @@ import { HOT_POOL, LEDGER_POOL } from '../database/hot-pool.ts';
 import type { Queryable } from '../database/statement.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { type AdmissionRequest, AdmissionUnavailable, type Decision, type Refusal } from './admission.ts';
+import {
+  type AdmissionRequest,
+  AdmissionUnavailable,
+  type Decision,
+  type MoveRequest,
+  type Refusal,
+} from './admission.ts';
 import { AdmissionQueue } from './admission-queue.ts';
 import type { Clocks } from './clocks.ts';
 import { Maintenance } from './maintenance.ts';
+import { Moves } from './moves.ts';
 import { Replica } from './replica.ts';
 import type { Settlement } from './settlement.ts';
 import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
@@ -41,6 +48,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly strays = new Strays();
   private readonly replica: Replica;
   private readonly admissions: AdmissionQueue;
+  private readonly moves: Moves;
   private readonly settlements: SettlementQueue;
   private readonly maintenance: Maintenance;
   private closing: Promise<void> | undefined;
@@ -56,6 +64,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     this.admissions = new AdmissionQueue(hot, this.replica, this.strays, (rows, ms) =>
       metrics.batch('admit', rows, ms),
     );
+    this.moves = new Moves(hot, this.replica);
     this.settlements = new SettlementQueue(ledger, this.settlementEvents());
     this.maintenance = new Maintenance(ledger, this.replica, this.strays, clocks, log);
   }
@@ -95,6 +104,16 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     const returned = this.settlements.returned(keyId, candidates);
     await Promise.race([returned, sleep(PLACE_RETURNS_MS, undefined, { ref: false })]);
     return this.admissions.ask(request);
+  }
+
+  /**
+   * The next attempt of an admitted call, on another account or the same again: what the call itself holds stays, the
+   * account's place moves. Refused, the call holds no account's place any more; either way it must still be settled,
+   * every attempt with its own row and the last one as final.
+   * @throws AdmissionUnavailable also when the call is not open any more: its replica was taken for dead
+   */
+  move(request: MoveRequest): Promise<Decision> {
+    return this.moves.move(request);
   }
 
   /** Resolves when the ledger row is committed and the places are back; waits as long as the database is away. */
@@ -156,8 +175,8 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       delayed: (error, attempt) => {
         if (attempt % 20 === 3) this.log.warn({ err: error, attempt }, 'settlements wait for the database');
       },
-      unsettleable: ({ requestId, attempt }, error, lost) => {
-        if (lost) this.strays.note(requestId);
+      unsettleable: ({ requestId, attempt, final }, error, lost) => {
+        if (lost && final) this.strays.note(requestId);
         this.log.error({ err: error, requestId, attempt, lost }, 'the ledger cannot hold a settlement');
       },
     };

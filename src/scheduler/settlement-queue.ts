@@ -23,7 +23,8 @@ export interface SettlementEvents {
 }
 
 interface Pending {
-  readonly settlement: Settlement;
+  /** Becomes final when its call ends while it waits. */
+  settlement: Settlement;
   readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -37,7 +38,7 @@ interface Pending {
  * cannot hold is written without its figures, so that its places come back and the ledger shows that something was.
  */
 export class SettlementQueue {
-  /** By request and attempt: settling twice while the first waits is one settlement. */
+  /** The latest by request and attempt: settling twice while the first waits is one settlement. */
   private readonly pending = new Map<string, Pending>();
   /** How many of them give back a place of this key or account. */
   private readonly places = new Map<string, number>();
@@ -63,7 +64,15 @@ export class SettlementQueue {
   settle(settlement: Settlement): Promise<void> {
     const id = idOf(settlement);
     const known = this.pending.get(id);
-    if (known !== undefined) return known.promise;
+    if (known !== undefined) {
+      if (known.settlement.final || !settlement.final) return known.promise;
+      if (this.collected.includes(known)) {
+        known.settlement = { ...known.settlement, final: true };
+        this.countPlaces(known.settlement, 1);
+        return known.promise;
+      }
+      // It is in the batch in flight; what comes behind it only ends the call.
+    }
     const { promise, resolve, reject } = deferred();
     const entry = { settlement, promise, resolve, reject };
     this.pending.set(id, entry);
@@ -158,12 +167,14 @@ export class SettlementQueue {
   }
 
   private end(entry: Pending): Pending {
-    this.pending.delete(idOf(entry.settlement));
+    const id = idOf(entry.settlement);
+    if (this.pending.get(id) === entry) this.pending.delete(id);
     this.countPlaces(entry.settlement, -1);
     return entry;
   }
 
-  private countPlaces({ keyId, accountId }: Settlement, by: 1 | -1): void {
+  private countPlaces({ final, keyId, accountId }: Settlement, by: 1 | -1): void {
+    if (!final) return;
     for (const id of [keyId, accountId]) {
       const count = (this.places.get(id) ?? 0) + by;
       if (count > 0) this.places.set(id, count);

@@ -12,10 +12,15 @@ import type { Lane, Usage } from '../dialects/dialect.ts';
  */
 export type Outcome = 'completed' | 'refused' | 'failed' | 'partial' | 'client-left' | 'unknown' | 'orphaned';
 
-/** One attempt's usage for the ledger, and its places given back; idempotent by (requestId, attempt). */
+/** One attempt's usage for the ledger, idempotent by (requestId, attempt); the final one also ends the call. */
 export interface Settlement {
   readonly requestId: string;
   readonly attempt: number;
+  /**
+   * This ends the call, whatever attempt its open row stands at: everything that it holds comes back. One that is not
+   * final writes its ledger row and leaves the call open for a move; it may be sent again as final.
+   */
+  readonly final: boolean;
   readonly epoch: string;
   readonly keyId: string;
   readonly accountId: string;

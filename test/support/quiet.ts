@@ -17,7 +17,8 @@ const DIFFERENCES = `
     select 'key places' as counter, key_id as id, count(*)::integer as open from open_calls
       where lane <> 'count' group by 2
     union all select 'key counting', key_id, count(*)::integer from open_calls where lane = 'count' group by 2
-    union all select 'account places', account_id, count(*)::integer from open_calls where lane <> 'count' group by 2
+    union all select 'account places', account_id, count(*)::integer from open_calls
+      where lane <> 'count' and placed group by 2
   )
   select counter, id, coalesce(counted, 0) as counted, coalesce(open, 0) as open
     from kept full join held using (counter, id)

@@ -4,7 +4,13 @@ import { v7 } from 'uuid';
 import { HotPool } from '../../src/database/hot-pool.ts';
 import type { Queryable } from '../../src/database/statement.ts';
 import { NO_USAGE } from '../../src/dialects/dialect.ts';
-import type { AdmissionRequest, Candidate, Decision, Lease } from '../../src/scheduler/admission.ts';
+import type {
+  AdmissionRequest,
+  Candidate,
+  Decision,
+  Lease,
+  MoveRequest,
+} from '../../src/scheduler/admission.ts';
 import type { Clocks } from '../../src/scheduler/clocks.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { Settlement } from '../../src/scheduler/settlement.ts';
@@ -126,10 +132,25 @@ export function ask(
   };
 }
 
+export function move(
+  lease: Lease,
+  candidates: readonly (Candidate | string)[],
+  change: Partial<MoveRequest> = {},
+): MoveRequest {
+  return {
+    lease,
+    keyVersion: 1n,
+    candidates: candidates.map((one) => (typeof one === 'string' ? candidate(one) : one)),
+    kindOf: () => 'claude',
+    ...change,
+  };
+}
+
 export function settlement(lease: Lease, change: Partial<Settlement> = {}): Settlement {
   return {
     requestId: lease.requestId,
     attempt: lease.attempt,
+    final: true,
     epoch: lease.epoch,
     keyId: lease.keyId,
     accountId: lease.accountId,

@@ -6,7 +6,8 @@ const ADMIT = {
   name: 'admit',
   text: `select admit($1::uuid, $2::integer, $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::integer[],
     $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::uuid[], $14::integer[],
-    $15::bigint[], $16::boolean[], $17::integer[], $18::text[], $19::text[]) as answer`,
+    $15::bigint[], $16::boolean[], $17::integer[], $18::text[], $19::text[],
+    $20::integer[], $21::bigint[], $22::bigint[]) as answer`,
 };
 
 /**

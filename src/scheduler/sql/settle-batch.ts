@@ -33,6 +33,7 @@ const COLUMNS: readonly (readonly [type: string, value: (settlement: Settlement)
   ['integer', (s) => whole(s.durationMs)],
   ['text', (s) => s.upstreamRequestId],
   ['text', (s) => s.clientRequestId],
+  ['boolean', (s) => s.final],
 ];
 
 const SETTLE = {
@@ -43,7 +44,7 @@ const SETTLE = {
 export interface Settled {
   /** Ledger rows written, or put in the place of one that the sweeper had written off. */
   readonly written: number;
-  /** Open rows deleted: that many places came back. */
+  /** Open rows deleted: that many calls ended, and what they held came back. */
   readonly released: number;
 }
 
