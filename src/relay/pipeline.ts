@@ -16,6 +16,7 @@ import { CandidateMemo } from './candidate-memo.ts';
 import { CallForms } from './call-forms.ts';
 import { type Way, wayTo } from './candidates.ts';
 import type { Exchange } from './exchange.ts';
+import { noCandidate } from './no-candidate.ts';
 import { OpenRuns } from './open-runs.ts';
 import { refusedAdmission } from './refused-admission.ts';
 import type { RelayEvent } from './relay-event.ts';
@@ -91,7 +92,7 @@ export class Pipeline {
   private candidates(call: Call, key: ApiKey): readonly Candidate[] {
     const candidates = this.memo.of(call, key);
     if (candidates.length > 0) return candidates;
-    throw new RelayError('model-unknown', `model: ${call.model} is not known, or this key may not use it`);
+    throw noCandidate(call, this.memo.of({ ...call, operation: 'generate' }, key).length > 0);
   }
 
   /**

@@ -119,9 +119,12 @@ function stopsOf({ stop }: Json): readonly string[] {
   return typeof stop === 'string' ? [stop] : listOf(stop).map(textOf);
 }
 
+/** The last result that came since the assistant spoke; whatever the user says beside it, no tool is called then. */
 function resultText(body: Json): string | undefined {
-  const last = listOf(body['messages']).filter(isRecord).at(-1);
-  return last?.['role'] === 'tool' ? `The tool answered: ${contentText(last['content'])}` : undefined;
+  const messages = listOf(body['messages']).filter(isRecord);
+  const since = messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1);
+  const last = since.findLast(({ role }) => role === 'tool');
+  return last === undefined ? undefined : `The tool answered: ${contentText(last['content'])}`;
 }
 
 /** Calls to the tools that the request asks for: forced by tool_choice, named in the last text, or by directive. */
