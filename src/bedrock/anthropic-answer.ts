@@ -4,7 +4,7 @@ import { EventStreamBroken, EventStreamDecoder } from '../dialects/event-stream.
 import { readJson, valueAt } from '../upstream/json-fields.ts';
 import type { UpstreamStream } from '../upstream/upstream.ts';
 import { AnthropicFrames } from './anthropic-frames.ts';
-import { anthropicError, readAwsError } from './aws-error.ts';
+import { anthropicErrorType, readAwsError } from './aws-error.ts';
 
 const EVENT_STREAM = 'application/vnd.amazon.eventstream';
 /** Counts and errors; of an error no more is read than this before. */
@@ -18,9 +18,8 @@ export function anthropicAnswer(call: Call, answer: UpstreamStream): UpstreamStr
   const type = (rest['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
   if (answer.status >= 400) {
     if (!/\bx-amz-json\b|\bjson$/.test(type)) return answer;
-    const { status } = anthropicError(readAwsError(rest, Buffer.of()).name, answer.status);
     const read = (body: Buffer): string => errorDocument(answer, body, id);
-    return { status, headers: asJson(headers), body: through(answer.body, document(read)) };
+    return { status: answer.status, headers: asJson(headers), body: through(answer.body, document(read)) };
   }
   if (call.framing === 'sse' && type === EVENT_STREAM) {
     const told = { ...headers, 'content-type': 'text/event-stream; charset=utf-8' };
@@ -109,7 +108,7 @@ function countDocument(body: Buffer): string {
 
 function errorDocument(answer: UpstreamStream, body: Buffer, id: string | undefined): string {
   const { name, message } = readAwsError(answer.headers, body);
-  const { type } = anthropicError(name, answer.status);
+  const type = anthropicErrorType(name, answer.status);
   const error = { type, message: message === '' ? name : message };
   return JSON.stringify({ type: 'error', error, ...(id !== undefined && { request_id: id }) });
 }

@@ -1,7 +1,7 @@
 import { type EventMessage, EventStreamBroken } from '../dialects/event-stream.ts';
 import { beginsWith, chunkEvent, oneLine } from '../dialects/invoke-chunk.ts';
 import { readJson, textAt } from '../upstream/json-fields.ts';
-import { anthropicError } from './aws-error.ts';
+import { anthropicErrorType } from './aws-error.ts';
 
 const TYPE_FIRST = Buffer.from('{"type":"');
 const QUOTE = 0x22;
@@ -44,8 +44,7 @@ export class AnthropicFrames {
   private failure(told: string, message: string): Buffer[] {
     this.ended = true;
     const name = told.slice(0, 1).toUpperCase() + told.slice(1);
-    const { type } = anthropicError(name, 500);
-    const error = { type, message };
+    const error = { type: anthropicErrorType(name, 500), message };
     const body = {
       type: 'error',
       error,

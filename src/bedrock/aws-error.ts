@@ -20,26 +20,19 @@ export function readAwsError(headers: Readonly<Record<string, string>>, body: Bu
   };
 }
 
-/** How Anthropic's API says the same: its error type and the status that goes with it (its docs, "Errors"). */
-export interface AnthropicError {
-  readonly type: string;
-  readonly status: number;
-}
+const NOT_KNOWN = 'authentication_error';
+const FAILED = 'api_error';
+const OVERLOADED = 'overloaded_error';
+const THROTTLED = 'rate_limit_error';
+const TIMED_OUT = 'timeout_error';
 
-const INVALID = { type: 'invalid_request_error', status: 400 };
-const NOT_KNOWN = { type: 'authentication_error', status: 401 };
-const FORBIDDEN = { type: 'permission_error', status: 403 };
-const NOT_FOUND = { type: 'not_found_error', status: 404 };
-const TOO_LARGE = { type: 'request_too_large', status: 413 };
-const THROTTLED = { type: 'rate_limit_error', status: 429 };
-const FAILED = { type: 'api_error', status: 500 };
-const TIMED_OUT = { type: 'timeout_error', status: 504 };
-const OVERLOADED = { type: 'overloaded_error', status: 529 };
-
-/** By the exceptions of InvokeModel, InvokeModelWithResponseStream and CountTokens (AWS Bedrock API reference). */
-const BY_NAME: Readonly<Record<string, AnthropicError>> = {
-  AccessDeniedException: FORBIDDEN,
-  ConflictException: { type: 'conflict_error', status: 409 },
+/**
+ * Error types of Anthropic's API (its docs, "Errors") by the exceptions of InvokeModel, InvokeModelWithResponseStream and
+ * CountTokens (AWS Bedrock API reference).
+ */
+const BY_NAME: Readonly<Record<string, string>> = {
+  AccessDeniedException: 'permission_error',
+  ConflictException: 'conflict_error',
   ExpiredTokenException: NOT_KNOWN,
   InternalServerException: FAILED,
   InvalidSignatureException: NOT_KNOWN,
@@ -48,27 +41,28 @@ const BY_NAME: Readonly<Record<string, AnthropicError>> = {
   ModelNotReadyException: OVERLOADED,
   ModelStreamErrorException: FAILED,
   ModelTimeoutException: TIMED_OUT,
-  ResourceNotFoundException: NOT_FOUND,
+  ResourceNotFoundException: 'not_found_error',
   ServiceQuotaExceededException: THROTTLED,
   ServiceUnavailableException: OVERLOADED,
   ThrottlingException: THROTTLED,
   UnrecognizedClientException: NOT_KNOWN,
-  ValidationException: INVALID,
+  ValidationException: 'invalid_request_error',
 };
 
-const BY_STATUS: Readonly<Record<number, AnthropicError>> = {
+const BY_STATUS: Readonly<Record<number, string>> = {
   401: NOT_KNOWN,
-  403: FORBIDDEN,
-  404: NOT_FOUND,
+  403: 'permission_error',
+  404: 'not_found_error',
   408: TIMED_OUT,
-  413: TOO_LARGE,
+  413: 'request_too_large',
   424: FAILED,
   429: THROTTLED,
   503: OVERLOADED,
   504: TIMED_OUT,
 };
 
-export function anthropicError(name: string, status: number): AnthropicError {
+/** How Anthropic's API calls the same; the status stays AWS' own, as every upstream's does. */
+export function anthropicErrorType(name: string, status: number): string {
   const named = Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined;
-  return named ?? BY_STATUS[status] ?? (status >= 500 ? FAILED : INVALID);
+  return named ?? BY_STATUS[status] ?? (status >= 500 ? FAILED : 'invalid_request_error');
 }

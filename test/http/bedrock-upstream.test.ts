@@ -218,10 +218,10 @@ describe('what AWS refuses', () => {
 
   it.each([
     ['status=429 message="Too many requests"', 429, 'rate_limit_error'],
-    ['status=503', 529, 'overloaded_error'],
-    ['status=408', 504, 'timeout_error'],
-    ['status=424', 500, 'api_error'],
-  ])('%s becomes %d %s', async (directive, told, type) => {
+    ['status=503', 503, 'overloaded_error'],
+    ['status=408', 408, 'timeout_error'],
+    ['status=424', 424, 'api_error'],
+  ])('%s is %d %s', async (directive, told, type) => {
     const failure = await failureOf(client.messages.create(asking(directive)));
     expect([failure.status, failure.type]).toEqual([told, type]);
     expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'failed' });
