@@ -62,7 +62,11 @@ export class AccountProbe {
   private async send(upstream: Upstream, request: UpstreamRequest, credentials: Credentials): Promise<Seen> {
     const signal = AbortSignal.timeout(PROBE_MS);
     const signed = { ...request, headers: await upstream.sign(request, credentials) };
-    const { status, headers, body } = await this.client.send(signed, { signal, headersMs: PROBE_MS });
+    const { status, headers, body } = await this.client.send(signed, {
+      signal,
+      headersMs: PROBE_MS,
+      proxyUrl: credentials.proxyUrl,
+    });
     const bytes = await readBounded(body, JUDGED_BYTES, signal);
     if (status < 200 || status >= 300) {
       return { status, verdict: upstream.judge({ status, headers, body: bytes }) };

@@ -95,7 +95,8 @@ export class CredentialRenewal {
     if (upstream === undefined)
       throw new CredentialUnavailable('This build does not know the kind of the account');
     const values = Object.freeze(await this.counted(account.kind, requestToken(this.client, upstream, held)));
-    const renewed = Object.freeze({ version: held.version + 1, values });
+    const { proxyUrl } = held;
+    const renewed = Object.freeze({ version: held.version + 1, values, proxyUrl });
     this.unsaved.set(account.id, renewed);
     return renewed;
   }

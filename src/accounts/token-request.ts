@@ -28,7 +28,7 @@ export async function requestToken(
 ): Promise<Credentials['values']> {
   const refresh = upstream.refresh?.(credentials);
   if (refresh === undefined) throw new CredentialRefused('The credential holds nothing to renew it with');
-  const { status, body } = await ask(client, refresh.request);
+  const { status, body } = await ask(client, refresh.request, credentials.proxyUrl);
   if (status >= 200 && status < 300) {
     try {
       return refresh.read(body);
@@ -46,10 +46,11 @@ export async function requestToken(
 async function ask(
   client: UpstreamClient,
   request: UpstreamRequest,
+  proxyUrl: string | undefined,
 ): Promise<{ status: number; body: Buffer }> {
   const signal = AbortSignal.timeout(TOKEN_TIMEOUT_MS);
   try {
-    const answer = await client.send(request, { signal, headersMs: TOKEN_TIMEOUT_MS });
+    const answer = await client.send(request, { signal, headersMs: TOKEN_TIMEOUT_MS, proxyUrl });
     return { status: answer.status, body: await readBounded(answer.body, ANSWER_BYTES, signal) };
   } catch {
     throw new CredentialUnavailable('The token server could not be asked');

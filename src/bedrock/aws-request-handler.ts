@@ -35,7 +35,7 @@ export interface AwsRequestHandler {
 export function handlerOf(
   client: UpstreamClient,
   timeoutMs: number,
-  proxy: string | undefined,
+  proxyUrl: string | undefined,
 ): AwsRequestHandler {
   return {
     metadata: { handlerProtocol: 'http/1.1' },
@@ -51,7 +51,7 @@ export function handlerOf(
           ),
           body: bodyOf(request.body),
         },
-        { signal: AbortSignal.timeout(timeoutMs), headersMs: timeoutMs, proxy },
+        { signal: AbortSignal.timeout(timeoutMs), headersMs: timeoutMs, proxyUrl },
       );
       const { status, headers, body } = answer;
       return { response: { statusCode: status, headers: { ...headers }, body } };

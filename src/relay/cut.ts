@@ -65,7 +65,7 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
         ? new RelayError('upstream-slow', 'The upstream did not answer in time')
         : cause.reason === 'reset'
           ? new RelayError('upstream-broken', 'The upstream broke off')
-          : new RelayError('upstream-unreachable', 'The upstream cannot be reached');
+          : new RelayError('upstream-unreachable', unreachable(cause));
     return { outcome: broken, reason: cause.reason, error };
   }
   if (cause instanceof RelayError) {
@@ -74,4 +74,9 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
     return { outcome, reason: cause.code, error: cause };
   }
   return { outcome: broken, reason: 'internal', error: new RelayError('internal', 'The relay failed') };
+}
+
+/** Where it is the account's proxy that failed, that is told: its words are ours. */
+function unreachable({ reason, message }: UpstreamFailure): string {
+  return reason.startsWith('proxy-') ? message : 'The upstream cannot be reached';
 }

@@ -113,8 +113,13 @@ export class ModelCatalog {
     let page: string | undefined;
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const request = models.request(account, page);
-      const headers = await upstream.sign(request, await this.credentials.current(account));
-      const answer = await this.client.send({ ...request, headers }, { signal, headersMs: patienceMs });
+      const credentials = await this.credentials.current(account);
+      const headers = await upstream.sign(request, credentials);
+      const { proxyUrl } = credentials;
+      const answer = await this.client.send(
+        { ...request, headers },
+        { signal, headersMs: patienceMs, proxyUrl },
+      );
       const body = await readBounded(answer.body, MAX_PAGE_BYTES);
       if (answer.status !== 200) throw new Error(`The upstream answered ${answer.status} to a model list`);
       const list = models.read(body);

@@ -84,7 +84,11 @@ export class UpstreamCall {
     // Credentials that are looked for elsewhere may take their time; a client that leaves does not wait for them.
     const own = signing instanceof Promise ? await orCut(signing, signal) : signing;
     const signed = { ...request, headers: own };
-    const answer = await this.client.send(signed, { signal, headersMs, proxy: credentials.proxyUrl });
+    const answer = await this.client.send(signed, {
+      signal,
+      headersMs,
+      proxyUrl: credentials.proxyUrl,
+    });
     const { status } = answer;
     const mask = new SecretMask(credentials.values);
     const open = (stream: UpstreamStream): AnswerBody =>

@@ -89,16 +89,37 @@ export class AddressPolicy {
     return 'is not a public address and is not listed in RELAY_ALLOWED_UPSTREAMS';
   }
 
-  private checkHost(host: string, protocol: string): string | undefined {
+  /** The host is listed by this name, and so whatever it resolves to but for the clouds' metadata services. */
+  listsHost(host: string): boolean {
+    return this.hosts.has(hostName(host));
+  }
+
+  /** How an address stands by itself, whatever host it is for; undefined = it is no address. */
+  standingOf(ip: string): 'metadata' | 'listed' | 'public' | 'inside' | undefined {
+    const address = parse(ip);
+    if (address === undefined) return undefined;
+    if (isMetadata(address) && !this.exact.has(address.toNormalizedString())) return 'metadata';
+    if (this.isListed(address)) return 'listed';
+    return isPublic(address) ? 'public' : 'inside';
+  }
+
+  /** What is wrong with a host that is a name and not listed; undefined = nothing. */
+  checkName(host: string): string | undefined {
     const name = hostName(host);
-    if (parse(name) !== undefined) return this.checkAddress(name, host, protocol);
-    if (this.hosts.has(name)) return undefined;
     if (!HOST.test(name)) return 'has a host that is not a host name';
     if (name === 'localhost' || name.endsWith('.localhost')) {
       return 'is this machine, and its host is not listed in RELAY_ALLOWED_UPSTREAMS';
     }
-    if (protocol !== 'https:') return 'must be https, or its host be listed in RELAY_ALLOWED_UPSTREAMS';
     return undefined;
+  }
+
+  private checkHost(host: string, protocol: string): string | undefined {
+    const name = hostName(host);
+    if (parse(name) !== undefined) return this.checkAddress(name, host, protocol);
+    if (this.hosts.has(name)) return undefined;
+    const problem = this.checkName(host);
+    if (problem !== undefined || protocol === 'https:') return problem;
+    return 'must be https, or its host be listed in RELAY_ALLOWED_UPSTREAMS';
   }
 
   private allow(entry: string): boolean {

@@ -4,6 +4,8 @@ import { Injectable } from '@nestjs/common';
 import type { AxiosResponse } from 'axios';
 import { firstValueFrom } from 'rxjs';
 import { answerHeaders } from './answer-headers.ts';
+import { by } from './axios-adapter.ts';
+import { Egress } from './egress.ts';
 import { orCut } from './or-cut.ts';
 import { OneShotBody } from './request-body.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
@@ -15,7 +17,7 @@ export interface SendOptions {
   /** From now to the answer's head, connecting and sending included. */
   readonly headersMs: number;
   /** The account's egress proxy; undefined = straight to the upstream. Never a way around: no proxy, no request. */
-  readonly proxy?: string | undefined;
+  readonly proxyUrl: string | undefined;
 }
 
 /** Header names that are decided here, by the connection or by the body, and never by a caller. */
@@ -37,11 +39,14 @@ const OWN = new Set([
 /** Sends one request and gives the answer as an open stream, byte for byte. Retries nothing, follows nothing. */
 @Injectable()
 export class UpstreamClient {
-  constructor(private readonly http: HttpService) {}
+  constructor(
+    private readonly http: HttpService,
+    private readonly egress: Egress,
+  ) {}
 
   /** @throws UpstreamFailure when no answer's head came */
   async send(request: UpstreamRequest, options: SendOptions): Promise<UpstreamStream> {
-    const { signal, headersMs } = options;
+    const { signal, headersMs, proxyUrl } = options;
     if (signal.aborted) throw new UpstreamFailure('aborted');
     const cut = new AbortController();
     const leave = (): void => cut.abort(signal.reason);
@@ -51,7 +56,7 @@ export class UpstreamClient {
     try {
       // undici by itself notices only once the connection stands, up to the connect clock later; it then cancels by the
       // same signal before a byte is sent.
-      const { status, headers, data } = await orCut(this.begin(request, cut.signal), cut.signal);
+      const { status, headers, data } = await orCut(this.begin(request, proxyUrl, cut.signal), cut.signal);
       // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
       data.on('error', () => undefined).on('close', stay);
       return { status, headers: answerHeaders(headers as Record<string, string | string[]>), body: data };
@@ -63,7 +68,11 @@ export class UpstreamClient {
     }
   }
 
-  private begin(request: UpstreamRequest, signal: AbortSignal): Promise<AxiosResponse<Readable>> {
+  private async begin(
+    request: UpstreamRequest,
+    proxyUrl: string | undefined,
+    signal: AbortSignal,
+  ): Promise<AxiosResponse<Readable>> {
     const body = request.body === undefined ? undefined : new OneShotBody(request.body);
     return firstValueFrom(
       this.http.request<Readable>({
@@ -73,6 +82,7 @@ export class UpstreamClient {
         data: body,
         responseType: 'stream',
         signal,
+        ...by(this.egress.through(proxyUrl)),
       }),
     );
   }

@@ -1,10 +1,13 @@
 /**
- * Why no (whole) answer came. The first five mean that no byte of the request was sent:
+ * Why no (whole) answer came. The first eight mean that no byte of the request was sent:
  * - `refused`: nothing listens there, or there is no way to the host
  * - `dns`: the name has no address
  * - `tls`: the certificate or the handshake is not trusted
  * - `connect-timeout`: no connection within the connect clock
- * - `forbidden-address`: the address policy forbids it
+ * - `forbidden-address`: the address policy forbids it, or the proxy before it
+ * - `proxy-unreachable`: no connection to the account's egress proxy, or it fell silent before the tunnel stood
+ * - `proxy-denied`: the proxy does not take the user and the password
+ * - `proxy-refused`: the proxy opened no tunnel, or is none
  * - `headers-timeout`: sent, but no answer's head within its clock
  * - `reset`: the connection broke, or what came is not HTTP
  * - `aborted`: our own signal
@@ -15,6 +18,9 @@ export type UpstreamFailureReason =
   | 'tls'
   | 'connect-timeout'
   | 'forbidden-address'
+  | 'proxy-unreachable'
+  | 'proxy-denied'
+  | 'proxy-refused'
   | 'headers-timeout'
   | 'reset'
   | 'aborted';
@@ -25,6 +31,9 @@ const SENTENCES: Readonly<Record<UpstreamFailureReason, string>> = {
   tls: 'The upstream could not be trusted over TLS',
   'connect-timeout': 'No connection to the upstream in time',
   'forbidden-address': 'The upstream has an address that is not allowed',
+  'proxy-unreachable': 'The egress proxy of the account cannot be reached',
+  'proxy-denied': 'The egress proxy of the account refuses its user or password',
+  'proxy-refused': 'The egress proxy of the account opened no way to the upstream',
   'headers-timeout': 'The upstream did not begin to answer in time',
   reset: 'The connection to the upstream broke',
   aborted: 'The upstream request was cancelled',

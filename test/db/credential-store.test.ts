@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 import { HttpService } from '@nestjs/axios';
 import { pino } from 'pino';
 import { DataSource } from 'typeorm';
-import type { Agent } from 'undici';
 import { AccountDirectory } from '../../src/accounts/account-directory.ts';
 import { insertAccount } from '../../src/accounts/accounts.repository.ts';
 import { CredentialRenewal } from '../../src/accounts/credential-renewal.ts';
@@ -21,7 +20,7 @@ import { Metrics } from '../../src/telemetry/metrics.ts';
 import type { Account } from '../../src/upstream/account.ts';
 import { AddressPolicy } from '../../src/upstream/address-policy.ts';
 import { createAxios } from '../../src/upstream/axios-adapter.ts';
-import { createDialer } from '../../src/upstream/dialer.ts';
+import { Egress } from '../../src/upstream/egress.ts';
 import { UpstreamClient } from '../../src/upstream/upstream-client.ts';
 import { UpstreamRegistry } from '../../src/upstream/upstream-registry.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
@@ -108,7 +107,7 @@ interface Replica {
   readonly vault: CredentialVault;
   readonly directory: AccountDirectory;
   readonly changes: ConfigChanges;
-  readonly dialer: Agent;
+  readonly egress: Egress;
 }
 
 let database: TestDatabase;
@@ -121,13 +120,13 @@ async function replica(): Promise<Replica> {
   const source = await new DataSource(dataSourceOptions(database.url)).initialize();
   const registry = new UpstreamRegistry();
   registry.register(upstream());
-  const dialer = createDialer(new AddressPolicy(['127.0.0.0/8']), { connectMs: 1_000 });
-  const client = new UpstreamClient(new HttpService(createAxios(dialer)));
+  const egress = new Egress(new AddressPolicy(['127.0.0.0/8']), { connectMs: 1_000 });
+  const client = new UpstreamClient(new HttpService(createAxios()), egress);
   const vault = new CredentialVault(ring);
   const changes = new ConfigChanges(source);
   const renewal = new CredentialRenewal(source, vault, registry, client, changes, new Metrics());
   const store = new CredentialStore(source, vault, renewal, pino({ level: 'silent' }));
-  return { source, store, vault, directory: new AccountDirectory(source), changes, dialer };
+  return { source, store, vault, directory: new AccountDirectory(source), changes, egress };
 }
 
 async function makeAccount(values: Record<string, string>): Promise<Account> {
@@ -173,9 +172,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const { source, dialer } of replicas) {
+  for (const { source, egress } of replicas) {
     await source.destroy();
-    await dialer.destroy();
+    await egress.destroy();
   }
   await database.drop();
 });

@@ -6,10 +6,10 @@ import type { Readable } from 'node:stream';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { HttpService } from '@nestjs/axios';
-import type { Agent } from 'undici';
 import { AddressPolicy } from '../../src/upstream/address-policy.ts';
 import { createAxios } from '../../src/upstream/axios-adapter.ts';
-import { createDialer, type DialerOptions } from '../../src/upstream/dialer.ts';
+import type { DialerOptions } from '../../src/upstream/dialer.ts';
+import { Egress } from '../../src/upstream/egress.ts';
 import { readBounded } from '../../src/upstream/read-bounded.ts';
 import { type SendOptions, UpstreamClient } from '../../src/upstream/upstream-client.ts';
 import { UpstreamFailure } from '../../src/upstream/upstream-failure.ts';
@@ -21,13 +21,13 @@ const LOOPBACK = ['127.0.0.0/8'];
 
 const servers = new Set<Server>();
 const sockets = new Set<Socket>();
-const dialers = new Set<Agent>();
+const ways = new Set<Egress>();
 
 afterEach(async () => {
-  for (const dialer of dialers) await dialer.destroy();
+  for (const egress of ways) await egress.destroy();
   for (const socket of sockets) socket.destroy();
   for (const server of servers) server.close();
-  dialers.clear();
+  ways.clear();
   sockets.clear();
   servers.clear();
 });
@@ -62,9 +62,9 @@ function http(handle: (request: IncomingMessage, response: ServerResponse) => vo
 }
 
 function clientFor(allowed: readonly string[], options: Partial<DialerOptions> = {}): UpstreamClient {
-  const dialer = createDialer(new AddressPolicy(allowed), { connectMs: 2_000, ...options });
-  dialers.add(dialer);
-  return new UpstreamClient(new HttpService(createAxios(dialer)));
+  const egress = new Egress(new AddressPolicy(allowed), { connectMs: 2_000, ...options });
+  ways.add(egress);
+  return new UpstreamClient(new HttpService(createAxios()), egress);
 }
 
 function post(url: string, body: UpstreamRequest['body'] = Buffer.from('{}')): UpstreamRequest {
@@ -73,7 +73,7 @@ function post(url: string, body: UpstreamRequest['body'] = Buffer.from('{}')): U
 }
 
 function patience(signal = new AbortController().signal): SendOptions {
-  return { signal, headersMs: 20_000 };
+  return { signal, headersMs: 20_000, proxyUrl: undefined };
 }
 
 async function failureOf(work: Promise<unknown>): Promise<UpstreamFailure> {
@@ -295,7 +295,7 @@ describe('no answer', () => {
     const client = clientFor(LOOPBACK);
     for (const port of [silent, halting]) {
       const { signal } = new AbortController();
-      const sent = client.send(post(`http://127.0.0.1:${port}/`), { signal, headersMs: 150 });
+      const sent = client.send(post(`http://127.0.0.1:${port}/`), { ...patience(signal), headersMs: 150 });
       expect((await failureOf(sent)).reason).toBe('headers-timeout');
     }
   });

@@ -30,7 +30,8 @@ describe('the upstream module', () => {
 
     const url = new URL(`http://127.0.0.1:${port}/`);
     const request = { method: 'GET', url, headers: {}, body: undefined } as const;
-    const options = { signal: new AbortController().signal, headersMs: 10_000 };
+    const { signal } = new AbortController();
+    const options = { signal, headersMs: 10_000, proxyUrl: undefined };
     const { body } = await app.get(UpstreamClient).send(request, options);
     expect((await readBounded(body, 100)).toString()).toBe('hello');
 
