@@ -26,15 +26,15 @@ export class AccountHealth1763800010000 implements MigrationInterface {
 }
 
 /**
- * Verdicts on one account that arrive together, on any replica, are one: they wait for each other, and what is already
- * said is not said again. With \`p_most_ms\` the rest doubles with each return of the same trouble; the last one counts
+ * Verdicts on one account that arrive together, on any replica, are one: they wait for each other, and what was said
+ * since their call was admitted is not said again. With \`p_most_ms\` the rest doubles with each return of the same trouble; the last one counts
  * for ten minutes, or as long as it was. With \`p_pool\` nothing is written that would leave less than half of those in the pool
  * who have no other trouble. Answers \`cooling\`, \`known\`, \`outdated\` (newer credentials are stored) or \`too-many\`.
  */
 const COOL = `
   create function cool_account(
     p_id uuid, p_account uuid, p_family text, p_reason text, p_evidence text, p_ms bigint, p_most_ms bigint,
-    p_probed boolean, p_credentials integer, p_pool uuid[]
+    p_probed boolean, p_credentials integer, p_since timestamptz, p_pool uuid[]
   ) returns text language plpgsql as $$
   declare
     v_now timestamptz; v_until timestamptz; v_strikes integer := 0; v_eligible integer; v_ejected integer;
@@ -48,9 +48,10 @@ const COOL = `
 
     perform 1 from cooldowns c
       where c.account_id = p_account and c.reason = p_reason and c.model_family is not distinct from p_family
-        and c.until > v_now
         and case when p_ms is null then c.until = 'infinity' and c.credentials_version >= p_credentials
-                 else p_most_ms is not null or c.until >= v_now + p_ms * 0.9::float8 * interval '1 millisecond' end;
+                 when p_most_ms is not null then c.until > v_now or c.created_at > p_since
+                 else c.until >= v_now + p_ms * 0.9::float8 * interval '1 millisecond'
+                   or c.created_at > p_since and c.until >= c.created_at + p_ms * 0.9::float8 * interval '1 millisecond' end;
     if found then return 'known'; end if;
 
     if p_pool is not null then

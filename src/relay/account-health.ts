@@ -129,6 +129,7 @@ export class AccountHealth {
       accountId: account.id,
       evidence,
       credentialsVersion: account.credentialsVersion,
+      since: lease.admittedAt,
       ...(pool && { pool }),
     };
     const written = this.scheduler

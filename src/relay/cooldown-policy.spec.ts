@@ -26,6 +26,10 @@ describe('the rest that a verdict asks for', () => {
     expect(at(verdict, 1)?.forMs).toBe(66_000);
   });
 
+  it('of a few seconds is exactly that, so that who waits for it is served', () => {
+    expect(at(account({ retryAfterMs: 1_000 }), 1)?.forMs).toBe(1_000);
+  });
+
   it('of days is longer by half a minute at most', () => {
     const days = 5 * 86_400_000;
     expect(at(account({ retryAfterMs: days }), 1)?.forMs).toBe(days + 30_000);

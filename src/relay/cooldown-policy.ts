@@ -25,8 +25,12 @@ const SPENT: Default = { firstMs: MINUTE, mostMs: HOUR };
 const MODEL_REFUSED: Default = { firstMs: HOUR, mostMs: 24 * HOUR };
 const DEFAULTS: Readonly<Record<string, Default>> = { 'rate-limit': THROTTLED };
 
-/** All who wait for the same moment shall not come at the same moment: up to a tenth later, but never much. */
+/**
+ * All who wait for the same moment shall not come at the same moment: up to a tenth later, but never much, and not where
+ * a client was told a few seconds and is back when they are over.
+ */
 const MOST_JITTER_MS = 30 * SECOND;
+const EXACT_MS = 10 * SECOND;
 
 /** An account that keeps failing is taken out for a moment, ever longer. */
 export const EJECTION: Default = { firstMs: 5 * SECOND, mostMs: 5 * MINUTE };
@@ -55,5 +59,5 @@ export function growing(
 }
 
 function later(ms: number, random: () => number): number {
-  return Math.ceil(ms + random() * Math.min(ms / 10, MOST_JITTER_MS));
+  return ms <= EXACT_MS ? ms : Math.ceil(ms + random() * Math.min(ms / 10, MOST_JITTER_MS));
 }

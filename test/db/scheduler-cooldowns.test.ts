@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { Cooling } from '../../src/scheduler/sql/cooldowns.ts';
 import { expectQuiet } from '../support/quiet.ts';
@@ -144,6 +145,15 @@ describe('cooldowns', () => {
     const refused = await decide([account]);
     const wait = typeof refused === 'string' || refused.admitted ? 0 : (refused.retryAfterMs ?? 0);
     expect(wait).toBeGreaterThan(4 * MINUTE);
+  });
+
+  it('are not written by a call that was admitted before they were, however late its verdict comes', async () => {
+    const account = await rig.account();
+    const [{ now } = { now: new Date() }] = await rig.query<{ now: Date }>('select clock_timestamp() as now');
+    expect(await cool(account, 20, { reason: 'rate-limit', since: now })).toBe('cooling');
+    await sleep(50);
+    expect(await cool(account, 20, { reason: 'rate-limit', since: now })).toBe('known');
+    expect(await cool(account, MINUTE, { reason: 'rate-limit', since: now })).toBe('cooling');
   });
 
   it('that grow double with each return of the same trouble, up to their most, and begin anew after rest', async () => {

@@ -31,6 +31,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await rehearsal.quiet();
+  await rehearsal.recover();
   rehearsal.simulator.clear();
 });
 afterAll(() => rehearsal.close());

@@ -27,6 +27,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await rehearsal.quiet();
+  await rehearsal.recover();
   rehearsal.simulator.clear();
 });
 afterAll(async () => {

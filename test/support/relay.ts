@@ -198,6 +198,11 @@ export class Rehearsal {
     await eventually(() => expectQuiet(this.databaseUrl), 5_000);
   }
 
+  /** Ends every cooldown, so that what one test did to an account is not felt by the next. */
+  async recover(): Promise<void> {
+    await this.sql('delete from cooldowns');
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.relays.map((relay) => relay.close()));
     await this.simulator.close();

@@ -23,6 +23,8 @@ export interface Cooling extends Omit<Cooldown, 'until'> {
   readonly probed?: boolean;
   /** The credentials that the account was reached under. */
   readonly credentialsVersion: number;
+  /** When the call was admitted that met it, by the database's clock: what was written since then is the same. */
+  readonly since?: Date;
   /** Account ids of a pool: more than half of those that have no other trouble must stay. */
   readonly pool?: readonly string[];
 }
@@ -41,7 +43,7 @@ export interface CooldownRow extends Cooldown {
 const COOL = {
   name: 'cool-account',
   text: `select cool_account($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::bigint, $7::bigint, $8::boolean,
-    $9::integer, $10::uuid[]) as answer`,
+    $9::integer, $10::timestamptz, $11::uuid[]) as answer`,
 };
 const CLEAR = { name: 'clear-cooldowns', text: 'delete from cooldowns where account_id = $1' };
 const LIST = {
@@ -72,8 +74,7 @@ interface Listed {
 
 /** A parking until infinity ends, too, once newer credentials are stored. */
 export async function coolAccount(db: Queryable, cooling: Cooling): Promise<Cooled> {
-  const { accountId, modelFamily, reason, evidence, forMs, growsToMs, probed, credentialsVersion, pool } =
-    cooling;
+  const { accountId, modelFamily, reason, evidence, forMs, growsToMs, probed, credentialsVersion } = cooling;
   const [row] = await db.run<{ answer: Cooled }>(COOL, [
     v7(),
     accountId,
@@ -84,7 +85,8 @@ export async function coolAccount(db: Queryable, cooling: Cooling): Promise<Cool
     growsToMs ?? null,
     probed ?? true,
     credentialsVersion,
-    pool ?? null,
+    cooling.since ?? null,
+    cooling.pool ?? null,
   ]);
   if (row === undefined) throw new Error('The verdict was not answered');
   return row.answer;
