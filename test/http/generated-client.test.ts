@@ -2,8 +2,6 @@ import type { AxiosResponse } from 'axios';
 import { randomUUID } from 'node:crypto';
 import { OpenAPIClientAxios, type OpenAPIClient } from 'openapi-client-axios';
 import { Readiness } from '../../src/health/readiness.ts';
-import { completion } from '../support/chat-frames.ts';
-import { ChatServer, say } from '../support/chat-server.ts';
 import { chunk, document, FakeBedrock, stream, streamEvent } from '../support/fake-bedrock.ts';
 import { apiDocument, type Operation } from '../support/openapi.ts';
 import { ADMIN_TOKEN, Rehearsal } from '../support/relay.ts';
@@ -39,7 +37,6 @@ const operations = new Map<string, Operation>(
 );
 
 let rehearsal: Rehearsal;
-let compatible: ChatServer;
 let bedrock: FakeBedrock;
 let client: OpenAPIClient;
 let key: string;
@@ -63,10 +60,7 @@ beforeAll(async () => {
   rehearsal = await Rehearsal.start({ RELAY_METRICS_TOKEN: METRICS_TOKEN });
   await rehearsal.claudeAccount({ models: { allow: [CLAUDE_MODEL] } });
   await rehearsal.geminiAccount({ models: { allow: [GEMINI_MODEL, 'tunedModels/sim-one'] } });
-  compatible = await ChatServer.start();
-  compatible.answer((response, seen) => say(seen.url.endsWith('/embeddings') ? EMBEDDED : SAID)(response));
-  const models = { allow: [OPENAI_MODEL, EMBEDDING_MODEL] };
-  await rehearsal.openaiAccount({ baseUrl: compatible.baseUrl, models });
+  await rehearsal.openaiAccount({ models: { allow: [OPENAI_MODEL, EMBEDDING_MODEL] } });
   bedrock = await FakeBedrock.start();
   bedrock.answer = (response, asked) => CONVERSATIONS[asked.path.split('/').at(-1) ?? '']?.(response, asked);
   await rehearsal.bedrockAccount({ baseUrl: bedrock.url, models: { allow: [BEDROCK_MODEL] } });
@@ -85,7 +79,6 @@ beforeAll(async () => {
 afterEach(() => rehearsal.quiet());
 afterAll(async () => {
   await rehearsal.close();
-  await compatible.close();
   await bedrock.close();
 });
 
@@ -104,13 +97,6 @@ const CONVERSATIONS: Readonly<Record<string, ReturnType<typeof document>>> = {
     streamEvent('metadata', CONVERSED),
   ),
   'count-tokens': document({ inputTokens: 3 }),
-};
-const SAID = completion({ content: 'Good day' });
-const EMBEDDED = {
-  object: 'list',
-  data: [{ object: 'embedding', index: 0, embedding: [1] }],
-  model: EMBEDDING_MODEL,
-  usage: { prompt_tokens: 1, total_tokens: 1 },
 };
 
 const nobody = randomUUID();

@@ -1,281 +1,147 @@
-import { packToolId } from '../../src/translation/carried.ts';
-import {
-  BOOKED,
-  completion,
-  delta,
-  DONE,
-  frame,
-  STREAM,
-  TEXT,
-  USAGE,
-  usageAlone,
-} from '../support/chat-frames.ts';
-import { type Answering, ChatServer, refuse, say, stream } from '../support/chat-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { admin, Rehearsal } from '../support/relay.ts';
 import { onWire } from '../support/wire-client.ts';
 
-/** The openai door as bytes: what passes, what is edited, what is told when something goes wrong. */
+/** The openai door: what is metered, what is told when something goes wrong, what is refused, what passes of headers. */
 
 const MODEL = 'gpt-4.1';
 const CHAT = '/v1/chat/completions';
-const SECRET = 'sk-account-secret';
+const SECRET = 'sk-sim-account-secret';
 
 let rehearsal: Rehearsal;
-let server: ChatServer;
 let account: string;
 let key: string;
 
 beforeAll(async () => {
-  [rehearsal, server] = await Promise.all([
-    Rehearsal.start({
-      RELAY_HEADERS_TIMEOUT_MS: '500',
-      RELAY_JSON_HEADERS_TIMEOUT_MS: '500',
-      RELAY_IDLE_TIMEOUT_MS: '600',
-      RELAY_KEEPALIVE_MS: '150',
-    }),
-    ChatServer.start(),
-  ]);
-  const made = await rehearsal.openaiAccount({ baseUrl: server.baseUrl, credentials: { authToken: SECRET } });
-  account = made.id;
+  rehearsal = await Rehearsal.start({
+    RELAY_HEADERS_TIMEOUT_MS: '500',
+    RELAY_JSON_HEADERS_TIMEOUT_MS: '500',
+    RELAY_IDLE_TIMEOUT_MS: '600',
+    RELAY_KEEPALIVE_MS: '150',
+  });
+  account = (await rehearsal.openaiAccount({ credentials: { authToken: SECRET } })).id;
   key = (await rehearsal.key({ accounts: [account] })).key;
 });
-afterEach(() => rehearsal.quiet());
-afterAll(async () => {
-  await rehearsal.close();
-  await server.close();
+afterEach(async () => {
+  await rehearsal.quiet();
+  rehearsal.simulator.clear();
 });
+afterAll(() => rehearsal.close());
 
 const post = (body: object | string, headers: Record<string, string> = {}, path = CHAT, as = key) =>
   onWire(`${rehearsal.url}${path}`, {
     headers: { authorization: `Bearer ${as}`, 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
-const chat = (more: object = {}) => ({ model: MODEL, messages: [{ role: 'user', content: 'Hi' }], ...more });
-const STREAMED = chat({ stream: true });
-const errorIn = (text: string): unknown => (JSON.parse(text) as { error: unknown }).error;
-
-/** Bytes in pieces of this size, each a write of its own. */
-const inPieces =
-  (text: string, size: number): Answering =>
-  async (response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; at += size) {
-      response.write(bytes.subarray(at, at + size));
-      if (at % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-    response.end();
-  };
-
-describe('bytes', () => {
-  it.each([
-    ['LF', 1],
-    ['LF', 7],
-    ['CR LF', 1],
-    ['CR LF', 3],
-  ])(
-    'of a stream with %s in pieces of %i are the upstream’s but for the chunk of usage',
-    async (eol, size) => {
-      const written = (frames: readonly string[]): string =>
-        frames.join('').replaceAll('\n', eol === 'LF' ? '\n' : '\r\n');
-      const odd = frame('{ "choices":[{"index":0,"delta":{"content":"\\u00e9 1e21"},"x":1e21}]  }');
-      server.answer(inPieces(written([odd, ...STREAM]), size));
-      const answer = await post(STREAMED);
-      expect(answer.text).toBe(written([odd, ...TEXT, DONE]));
-      expect(answer.headers['x-relay-edits']).toBe('usage');
-      expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'completed', ...BOOKED });
-    },
-  );
-
-  it('of a request that needs no edit are the client’s', async () => {
-    server.answer(stream(STREAM));
-    const body = `{ "messages" : [], "stream":true,"model":"gpt\\u002d4.1","seed":1e0, "stream_options": {"include_usage":true}}`;
-    const answer = await post(body);
-    expect(server.last().text).toBe(body);
-    expect(answer.text).toBe(STREAM.join(''));
-    expect(answer.headers['x-relay-edits']).toBe('none');
-  });
-
-  it('of a mapped model are the client’s but for its name, beside the usage asked for', async () => {
-    const { id } = await rehearsal.openaiAccount({
-      baseUrl: server.baseUrl,
-      models: { map: { fast: 'vendor/gpt-mini' } },
-    });
-    const mapped = (await rehearsal.key({ accounts: [id] })).key;
-    server.answer(stream(STREAM));
-    const answer = await post('{"stream":true,"messages":[], "model":"fast" }', {}, CHAT, mapped);
-    expect(server.last().text).toBe(
-      '{"stream":true,"messages":[], "model":"vendor/gpt-mini" ,"stream_options":{"include_usage":true}}',
-    );
-    expect(String(answer.headers['x-relay-edits']).split(/, ?/).sort()).toEqual(['model', 'usage']);
-  });
-
-  it('of a tool call’s id that carries another vendor’s signature become its own id', async () => {
-    server.answer(say(completion({ content: 'ok' })));
-    const id = packToolId('toolu_7', [
-      { kind: 'thinking', text: 'hm', signature: { minted: 'anthropic', value: 'c2ln' } },
-    ]);
-    const messages = (name: string) => [
-      {
-        role: 'assistant',
-        tool_calls: [{ id: name, type: 'function', function: { name: 'f', arguments: '{}' } }],
-      },
-      { role: 'tool', tool_call_id: name, content: 'x' },
-    ];
-    const answer = await post(chat({ messages: messages(id) }));
-    expect(server.last().text).toBe(JSON.stringify(chat({ messages: messages('toolu_7') })));
-    expect(answer.headers['x-relay-edits']).toBe('signature:foreign');
-  });
+const chat = (more: object = {}, directive = '') => ({
+  model: MODEL,
+  messages: [{ role: 'user', content: directive === '' ? 'Hi' : `Hi [[sim: ${directive}]]` }],
+  ...more,
 });
+const streamed = (directive: string) => chat({ stream: true }, directive);
+const errorIn = (text: string): unknown => (JSON.parse(text) as { error: unknown }).error;
+const last = () => rehearsal.simulator.requests.at(-1)!;
+const ALONE = /data: \{[^\n]*"choices":\[\],"usage":[^\n]*\n\n/g;
 
 describe('servers that are only like OpenAI’s', () => {
-  it.each<[string, readonly string[], object]>([
-    ['without [DONE]', [...TEXT, usageAlone(USAGE)], { outcome: 'completed', ...BOOKED }],
-    [
-      'with usage in every chunk',
-      [
-        delta({ content: 'a' }, null, { usage: { ...USAGE, completion_tokens: 1 } }),
-        delta({}, 'stop', { usage: USAGE }),
-        DONE,
-      ],
-      { outcome: 'completed', ...BOOKED },
-    ],
-    ['without any usage', [...TEXT, DONE], { outcome: 'unknown', reason: 'no-usage', estimated: true }],
-    ['with comments', [': OPENROUTER PROCESSING\n\n', ...STREAM], { outcome: 'completed', ...BOOKED }],
-  ])('are metered %s', async (_what, frames, row) => {
-    server.answer(stream(frames));
-    const answer = await post(STREAMED);
-    const alone = usageAlone(USAGE);
+  const USED = 'input-tokens=100 cached-tokens=40 output-tokens=20';
+  const BOOKED = {
+    outcome: 'completed',
+    input_tokens: '60',
+    cache_read_tokens: '40',
+    output_tokens: '20',
+    estimated: false,
+  };
+
+  it.each<[string, string, object]>([
+    ['as OpenAI does', '', BOOKED],
+    ['without [DONE]', 'deltas=2 end=5', BOOKED],
+    ['with usage in the last chunk', 'usage=last-chunk', BOOKED],
+    ['with usage in every chunk', 'usage=every-chunk', BOOKED],
+    ['with the usage again and again', 'usage=repeated', BOOKED],
+    ['without any usage', 'usage=missing', { outcome: 'unknown', reason: 'no-usage', estimated: true }],
+    ['with comments and chunks without a choice', 'comments unknown-events=2 deltas=9', BOOKED],
+  ])('are metered %s', async (_what, directive, row) => {
+    const answer = await post(streamed(`${USED} ${directive}`));
     expect(answer).toMatchObject({ status: 200, broken: false });
-    expect(answer.text).toBe(frames.filter((one) => one !== alone).join(''));
+    // Byte for byte, but for what only the relay asked for.
+    expect(answer.text).toBe(last().answer.toString().replaceAll(ALONE, ''));
     expect(await rehearsal.lastRow()).toMatchObject(row);
   });
 
-  it.each<[string, Answering, number]>([
-    ['an error that is a text', say({ error: 'model "x" not found' }, 404), 404],
-    ['FastAPI’s detail', say({ detail: [{ msg: 'field required' }] }, 422), 422],
-    [
-      'a page of HTML',
-      (response) =>
-        void response.writeHead(502, { 'content-type': 'text/html' }).end('<html>Bad gateway</html>'),
-      502,
-    ],
-    [
-      'a page of HTML in a success',
-      (response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Log in</html>'),
-      502,
-    ],
-    ['an error in a success', say({ error: { message: 'no', type: 'server_error' } }), 502],
-  ])('refuse with %s', async (_what, answering, status) => {
-    server.answer(answering);
-    const answer = await post(chat());
-    expect(answer).toMatchObject({ status, broken: false });
+  it.each([
+    ['a page of HTML', 'html status=502'],
+    ['a page of HTML in a success', 'html'],
+  ])('refuse with %s', async (_what, directive) => {
+    const answer = await post(chat({}, directive));
+    expect(answer).toMatchObject({ status: 502, broken: false });
     expect(answer.headers['content-type']).toMatch(/^application\/json/);
-    if (status === 502) expect(errorIn(answer.text)).toMatchObject({ type: 'server_error', param: null });
+    expect(errorIn(answer.text)).toMatchObject({ type: 'server_error', param: null });
   });
 
-  it.each<[string, number, object]>([
-    ['a wrong key', 401, { type: 'invalid_request_error', code: 'invalid_api_key' }],
-    ['a country', 403, { type: 'invalid_request_error', code: 'unsupported_country_region_territory' }],
-    ['a quota', 429, { type: 'insufficient_quota', code: 'insufficient_quota' }],
-  ])('are the account’s trouble with %s, and never the client’s', async (_what, status, error) => {
-    const { id } = await rehearsal.openaiAccount({ baseUrl: server.baseUrl });
+  it.each([
+    ['a wrong key', 'status=401'],
+    ['a country', 'status=403 reason=country'],
+    ['a quota', 'status=429 reason=low-credit'],
+  ])('are the account’s trouble with %s, and never the client’s', async (_what, directive) => {
+    const { id } = await rehearsal.openaiAccount({
+      credentials: { apiKey: `${SECRET}-${directive.length}` },
+    });
     const own = (await rehearsal.key({ accounts: [id] })).key;
-    server.answer(refuse(status, { message: `Incorrect API key provided: ${SECRET}`, ...error }));
-    const answer = await post(chat(), {}, CHAT, own);
+    const answer = await post(chat({}, `${directive} echo`), {}, CHAT, own);
     expect(answer.status).toBe(503);
     expect(answer.headers['x-should-retry']).toBe('false');
     expect(answer.text).not.toContain(SECRET);
     expect(errorIn(answer.text)).toMatchObject({ type: 'server_error' });
-    expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'failed', status });
+    expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'failed', status: last().status });
   });
 
   it('are tried by a small real request', async () => {
-    server.answer(say(completion({ content: '.' })));
     const answer = await admin(rehearsal.url, 'POST', `/accounts/${account}/test`, {});
     expect(answer).toMatchObject({ status: 201, body: { verdict: 'ok', status: 200 } });
-    expect(server.seen.filter(({ url }) => url.endsWith('/chat/completions')).at(-1)).toMatchObject({
-      headers: { authorization: `Bearer ${SECRET}` },
-      json: { max_tokens: 1 },
-    });
+    const probe = rehearsal.simulator.requests.findLast(({ url }) => url.endsWith('/chat/completions'));
+    expect(probe).toMatchObject({ headers: { authorization: `Bearer ${SECRET}` } });
+    const body = JSON.parse(probe!.body.toString()) as Record<string, unknown>;
+    expect(body['max_completion_tokens'] ?? body['max_tokens']).toBeLessThanOrEqual(16);
   });
 });
 
 describe('what goes wrong upstream', () => {
-  const head = (response: Parameters<Answering>[0], end?: string): void => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.write(TEXT.slice(0, 2).join(''));
-    if (end !== undefined) response.end(end);
-  };
   const ending = /data: (\{"error":[^\n]*\})\n\n$/;
 
-  it.each<[string, Answering, object, string]>([
-    ['an end without its end', (response) => head(response, ''), { reason: 'truncated' }, 'server_error'],
-    [
-      'a reset',
-      (response) => {
-        head(response);
-        setTimeout(() => response.socket?.resetAndDestroy(), 50);
-      },
-      {},
-      'server_error',
-    ],
-    ['silence', (response) => head(response), {}, 'server_error'],
-    [
-      'an end after the reason to finish, in the chunk of usage',
-      (response) => head(response, `${TEXT[3]}${usageAlone(USAGE).slice(0, -9)}`),
-      { reason: 'truncated' },
-      '',
-    ],
-  ])('in mid-stream is told: %s', async (_what, answering, row, type) => {
-    server.answer(answering);
-    const answer = await post(STREAMED);
-    expect(answer.text.startsWith(TEXT.slice(0, 2).join(''))).toBe(true);
+  it.each([
+    ['an end without its end', 'end=2', { reason: 'truncated' }],
+    ['a reset', 'reset=2', {}],
+    ['silence', 'hang=2', {}],
+  ])('in mid-stream is told: %s', async (_what, fault, row) => {
+    const answer = await post(streamed(`deltas=9 ${fault}`));
+    expect(answer.text.startsWith(last().answer.toString())).toBe(true);
     expect(answer.text).not.toContain('[DONE]');
-    // Inside a frame nothing can be told: the connection breaks.
-    expect(answer.broken).toBe(type === '');
-    if (type !== '') expect(errorIn(ending.exec(answer.text)![1]!)).toMatchObject({ type });
+    expect(answer.broken).toBe(false);
+    expect(errorIn(ending.exec(answer.text)![1]!)).toMatchObject({ type: 'server_error' });
     const booked = await rehearsal.lastRow();
     expect(booked).toMatchObject({ estimated: true, ...row });
     expect(booked['outcome']).toMatch(/^(partial|failed|unknown)$/);
   });
 
   it('in the stream is told as it came, and by the vendor only', async () => {
-    const told = frame({ error: { message: 'overloaded', type: 'server_error', param: null, code: null } });
-    server.answer(stream([...TEXT.slice(0, 2), told]));
-    const answer = await post(STREAMED);
-    expect(answer).toMatchObject({ broken: false, text: TEXT.slice(0, 2).join('') + told });
+    const answer = await post(streamed('deltas=9 error=3 message=overloaded'));
+    expect(answer).toMatchObject({ broken: false, text: last().answer.toString() });
+    expect(errorIn(ending.exec(answer.text)![1]!)).toMatchObject({ message: 'overloaded' });
     expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'partial', reason: 'server_error' });
   });
 
   it('before the head is a 504 in the client’s shape', async () => {
-    server.answer(() => undefined);
-    const answer = await post(chat());
+    const answer = await post(chat({}, 'hang=head'));
     expect(answer.status).toBe(504);
     expect(errorIn(answer.text)).toMatchObject({ type: 'server_error', code: null });
-    await eventually(() => expect(server.last().cut).toBe(true));
-  });
-
-  it('keeps a silent stream alive between two frames, the hidden one among them', async () => {
-    server.answer(async (response) => {
-      head(response);
-      response.write(TEXT[3]! + usageAlone(USAGE));
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      response.end(DONE);
-    });
-    const answer = await post(STREAMED);
-    expect(answer.text).toContain(': keep-alive\n\n');
-    expect(answer.text.replaceAll(': keep-alive\n\n', '')).toBe(
-      [...TEXT.slice(0, 2), TEXT[3], DONE].join(''),
-    );
-    expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'completed', ...BOOKED });
+    await eventually(() => expect(last().ended).toBe('client-closed'));
   });
 });
 
 describe('what the door refuses', () => {
   const untouched = async (work: () => Promise<void>): Promise<void> => {
-    const calls = () => server.seen.filter(({ method }) => method === 'POST').length;
+    const calls = () => rehearsal.simulator.requests.filter(({ method }) => method === 'POST').length;
     const before = { seen: calls(), rows: await rehearsal.rowCount() };
     await work();
     expect({ seen: calls(), rows: await rehearsal.rowCount() }).toEqual(before);
@@ -313,7 +179,7 @@ describe('what the door refuses', () => {
 
   it('is a model or a door that the key does not have, on every route (A14)', () =>
     untouched(async () => {
-      const narrow = (await rehearsal.key({ models: ['gpt-5-*'] })).key;
+      const narrow = (await rehearsal.key({ models: ['gpt-5-nano*'] })).key;
       const other = (await rehearsal.key({ scopes: ['claude', 'gemini'] })).key;
       for (const prefix of ['', '/openai']) {
         for (const [path, body] of routes((model) => ({ model }))) {
@@ -355,7 +221,6 @@ describe('what the door refuses', () => {
 
 describe('what passes of headers', () => {
   it('is the allow-list, and the account’s credential alone (S6)', async () => {
-    server.answer(say(completion({ content: 'ok' })));
     await post(chat(), {
       'x-api-key': key,
       'api-key': key,
@@ -369,12 +234,7 @@ describe('what passes of headers', () => {
       'x-stainless-lang': 'js',
       'user-agent': 'OpenAI/JS 6.49.0',
     });
-    const {
-      host: _host,
-      'content-length': _length,
-      connection: _connection,
-      ...headers
-    } = server.last().headers;
+    const { host: _host, 'content-length': _length, connection: _connection, ...headers } = last().headers;
     expect(headers).toEqual({
       authorization: `Bearer ${SECRET}`,
       'content-type': 'application/json',
@@ -385,13 +245,12 @@ describe('what passes of headers', () => {
   });
 
   it('and what is told of errors makes no header and no event (S7)', async () => {
-    const message = 'no\r\nset-cookie: a=b\r\n\r\ndata: {"choices":[{"delta":{"content":"injected"}}]}\n\n';
-    server.answer(stream([TEXT[0]!, frame({ error: { message, type: 'server_error' } })]));
-    const inStream = await post(STREAMED);
+    const evil = 'no\\r\\nset-cookie: a=b\\r\\n\\r\\ndata: {}\\n\\n';
+    const message = 'no\r\nset-cookie: a=b\r\n\r\ndata: {}\n\n';
+    const inStream = await post(streamed(`deltas=4 error=1 message="${evil}"`));
     expect(inStream.text.split('\n\n').filter((line) => line.startsWith('data: '))).toHaveLength(2);
 
-    server.answer(refuse(400, { message, type: 'invalid_request_error' }));
-    const refused = await post(chat());
+    const refused = await post(chat({}, `status=400 message="${evil}"`));
     expect(refused.headers).not.toHaveProperty('set-cookie');
     expect(errorIn(refused.text)).toMatchObject({ message });
 

@@ -1,4 +1,4 @@
-/** Frames and documents of chat completions, by hand after the API reference. */
+/** Frames and documents of chat completions, by hand after the API reference, for the server that sends what no simulator does. */
 
 export const frame = (data: object | string): string =>
   `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
@@ -6,8 +6,12 @@ export const DONE = frame('[DONE]');
 
 const CHUNK = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'gpt-4.1-2025' };
 
-export const delta = (fields: object, finish: string | null = null, more: object = {}): string =>
-  frame({ ...CHUNK, choices: [{ index: 0, delta: fields, logprobs: null, finish_reason: finish }], ...more });
+const delta = (fields: object, finish: string | null = null): string =>
+  frame({
+    ...CHUNK,
+    choices: [{ index: 0, delta: fields, logprobs: null, finish_reason: finish }],
+    usage: null,
+  });
 export const usageAlone = (usage: object): string => frame({ ...CHUNK, choices: [], usage });
 
 export const USAGE = {
@@ -29,10 +33,10 @@ export const BOOKED = {
 
 /** What was asked for decides whether the chunk of usage comes. */
 export const TEXT = [
-  delta({ role: 'assistant', content: '' }, null, { usage: null }),
-  delta({ content: 'Good ' }, null, { usage: null }),
-  delta({ content: 'naïve day 🙂' }, null, { usage: null }),
-  delta({}, 'stop', { usage: null }),
+  delta({ role: 'assistant', content: '' }),
+  delta({ content: 'Good ' }),
+  delta({ content: 'naïve day 🙂' }),
+  delta({}, 'stop'),
 ];
 export const STREAM = [...TEXT, usageAlone(USAGE), DONE];
 

@@ -1,30 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A request as a chat completions server saw it. */
-export interface Seen {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingMessage['headers'];
-  readonly text: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads whatever was sent
-  readonly json: any;
-  /** The client closed before the answer was over. */
-  cut: boolean;
-}
-
-export type Answering = (response: ServerResponse, seen: Seen) => void | Promise<void>;
+export type Answering = (response: ServerResponse) => void | Promise<void>;
 
 /**
- * A server whose every answer a test writes by hand, frame by frame from the documentation. What no test has said is
- * answered with 404.
+ * A chat completions server whose every byte a test writes by hand, for what no server of OpenAI's sends; whatever one
+ * does send is the simulator's. What no test has said is answered with 404.
  */
 export class ChatServer {
-  readonly seen: Seen[] = [];
-  private answering: Answering = refuse(404, {
-    message: 'There is nothing here',
-    type: 'invalid_request_error',
-  });
+  private answering: Answering = say({ error: { message: 'There is nothing here' } }, 404);
+  private asked: string | undefined;
 
   private constructor(private readonly server: Server) {}
 
@@ -45,10 +30,10 @@ export class ChatServer {
     this.answering = answering;
   }
 
-  last(): Seen {
-    const seen = this.seen.at(-1);
-    if (seen === undefined) throw new Error('Nothing was asked');
-    return seen;
+  /** The body of the last request. */
+  last(): string {
+    if (this.asked === undefined) throw new Error('Nothing was asked');
+    return this.asked;
   }
 
   close(): Promise<void> {
@@ -59,51 +44,24 @@ export class ChatServer {
   private async take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
-    const text = Buffer.concat(pieces).toString();
-    const { method = '', url = '', headers } = request;
-    const json: unknown = text === '' ? undefined : JSON.parse(text);
-    const seen: Seen = { method, url, headers, text, json, cut: false };
-    this.seen.push(seen);
-    response.on('close', () => {
-      seen.cut = !response.writableFinished;
-    });
-    if (url.endsWith('/models')) say({ object: 'list', data: MODELS })(response, seen);
-    else await this.answering(response, seen);
+    this.asked = Buffer.concat(pieces).toString();
+    await this.answering(response);
   }
 }
 
-const MODELS = ['gpt-5-nano', 'gpt-4.1', 'text-embedding-3-small'].map((id) => ({
-  id,
-  object: 'model',
-  created: 1_700_000_000,
-  owned_by: 'system',
-}));
-
 /** One JSON document. */
-export function say(document: object, status = 200, headers: Record<string, string> = {}) {
-  return (response: ServerResponse, _seen?: Seen): void => {
-    response.writeHead(status, { 'content-type': 'application/json', ...UPSTREAM, ...headers });
+export function say(document: object, status = 200): Answering {
+  return (response) => {
+    response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(document));
   };
 }
 
-export function refuse(status: number, error: object, headers: Record<string, string> = {}) {
-  return say({ error: { param: null, code: null, ...error } }, status, headers);
-}
-
-/** Events, each a write of its own; `end` false leaves the stream open. */
-export function stream(frames: readonly string[], end = true) {
-  return (response: ServerResponse, _seen?: Seen): void => {
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', ...UPSTREAM });
+/** Events, each a write of its own. */
+export function stream(frames: readonly string[]): Answering {
+  return (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
     for (const frame of frames) response.write(frame);
-    if (end) response.end();
+    response.end();
   };
 }
-
-/** Headers of OpenAI's own answers (docs, "Debugging requests"); the account's names must stay behind. */
-const UPSTREAM = {
-  'x-request-id': 'req_upstream',
-  'openai-organization': 'org-of-the-account',
-  'openai-processing-ms': '12',
-  'x-ratelimit-remaining-requests': '99',
-};
