@@ -14,7 +14,7 @@ RUN npm run build
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --omit=optional --ignore-scripts
+RUN npm ci --omit=dev --omit=optional --ignore-scripts && mkdir -m 0700 /spool
 
 FROM node:24-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
@@ -22,6 +22,8 @@ WORKDIR /app
 COPY package.json openapi.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# A volume that is mounted here takes this folder's owner.
+COPY --from=dependencies --chown=node:node /spool /var/lib/llm-relay/spool
 USER node
 EXPOSE 3000
 STOPSIGNAL SIGTERM

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 /** The process environment, read once. Errors name the variable and what it must be, never its value. */
 
 export interface Clocks {
@@ -42,6 +44,9 @@ export interface Env {
   readonly heartbeatMs: number;
   readonly epochTtlMs: number;
   readonly sweepMs: number;
+  /** Where each replica keeps what it would still have to settle; undefined: nowhere. */
+  readonly spoolDir: string | undefined;
+  readonly spoolMaxBytes: number;
   readonly configPollMs: number;
   /** False turns off LISTEN, so that only the poll brings changes (rehearsal of a lost hint). */
   readonly configHint: boolean;
@@ -121,6 +126,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
       'RELAY_ENCRYPTION_KEYS must be set when DATABASE_URL is (id:base64 of 32 bytes, newest first)',
     );
   }
+  const dataDir = text('RELAY_DATA_DIR') ?? '.data';
+  const spoolDir = text('RELAY_SPOOL_DIR') ?? join(dataDir, 'spool');
   const metricsPort =
     text('RELAY_METRICS_PORT') === undefined ? undefined : whole('RELAY_METRICS_PORT', 0, 0, 65_535);
   const hint = text('RELAY_CONFIG_HINT');
@@ -135,7 +142,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
     host: text('HOST') ?? '127.0.0.1',
     port: whole('PORT', 3000, 0, 65_535),
     databaseUrl,
-    dataDir: text('RELAY_DATA_DIR') ?? '.data',
+    dataDir,
     adminToken: secret('RELAY_ADMIN_TOKEN', 24),
     encryptionKeys,
     allowedUpstreams: (text('RELAY_ALLOWED_UPSTREAMS') ?? '')
@@ -163,6 +170,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
     heartbeatMs: ms('RELAY_HEARTBEAT_MS', 3_000),
     epochTtlMs: ms('RELAY_EPOCH_TTL_MS', 10_000),
     sweepMs: ms('RELAY_SWEEP_MS', 2_000),
+    spoolDir: spoolDir === 'off' ? undefined : spoolDir,
+    spoolMaxBytes: whole('RELAY_SPOOL_MAX_BYTES', 64 * MIB, MIB, 1024 * MIB),
     configPollMs: ms('RELAY_CONFIG_POLL_MS', 2_000),
     configHint: hint !== 'off',
   };

@@ -4,6 +4,7 @@ import { Foundation1763800000000 } from '../../migrations/1763800000000-foundati
 import { Scheduling1763800001000 } from '../../migrations/1763800001000-scheduling.ts';
 import { AccountSettings1763800002000 } from '../../migrations/1763800002000-account-settings.ts';
 import { CallAttempts1763800003000 } from '../../migrations/1763800003000-call-attempts.ts';
+import { Installation1763800006000 } from '../../migrations/1763800006000-installation.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { withSessionSettings } from './session-settings.ts';
 
@@ -13,6 +14,7 @@ export const MIGRATIONS = [
   Scheduling1763800001000,
   AccountSettings1763800002000,
   CallAttempts1763800003000,
+  Installation1763800006000,
   AccountHealth1763800010000,
 ];
 

@@ -23,11 +23,14 @@ export class HealthController {
   @Policy('public')
   @Header('cache-control', 'no-store')
   @ApiOperation({ operationId: 'getReadiness', summary: 'Whether calls should be sent to this replica' })
-  @ApiOkResponse({ type: HealthDto, description: 'They should' })
+  @ApiOkResponse({
+    type: HealthDto,
+    description: 'They should; `degraded`: the spool takes nothing just now',
+  })
   @ApiServiceUnavailableResponse({ type: HealthDto, description: 'Draining, or admission is impossible' })
   ready(@Res({ passthrough: true }) response: ServerResponse): HealthDto {
     const status = this.readiness.state();
-    response.statusCode = status === 'ready' ? 200 : 503;
+    response.statusCode = status === 'ready' || status === 'degraded' ? 200 : 503;
     return { status };
   }
 }

@@ -2,6 +2,6 @@ import { ApiProperty } from '@nestjs/swagger';
 
 export class HealthDto {
   /** `ok` for liveness; one of the others for readiness. */
-  @ApiProperty({ enum: ['ok', 'ready', 'draining', 'unavailable'] })
+  @ApiProperty({ enum: ['ok', 'ready', 'degraded', 'draining', 'unavailable'] })
   status!: string;
 }

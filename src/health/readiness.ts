@@ -5,16 +5,18 @@ import { LOGGER } from '../telemetry/logger.ts';
 /** True: able to serve. False, or a short reason: not. Must be cheap and must not throw. */
 export type ReadinessCheck = () => boolean | string;
 
-export type ReadinessState = 'ready' | 'draining' | 'unavailable';
+export type ReadinessState = 'ready' | 'degraded' | 'draining' | 'unavailable';
 
 /**
- * Whether a load balancer should send calls here. States: `ready` while every check says so; `unavailable` while one
- * does not (back by itself); `draining` from the first SIGTERM to the end, whatever the checks say.
+ * Whether a load balancer should send calls here. States: `ready` while every check says so; `degraded` while one says
+ * no that costs only safety: calls are served; `unavailable` while any other does not (back by itself); `draining` from
+ * the first SIGTERM to the end, whatever the checks say.
  */
 @Injectable()
 export class Readiness {
   private leaving = false;
   private readonly checks = new Map<string, ReadinessCheck>();
+  private readonly lesser = new Set<string>();
   private told = '';
 
   constructor(@Inject(LOGGER) private readonly log: Logger) {}
@@ -33,19 +35,28 @@ export class Readiness {
     this.checks.set(name, check);
   }
 
+  /** A check whose failure does not keep calls away. */
+  addLesserCheck(name: string, check: ReadinessCheck): void {
+    this.addCheck(name, check);
+    this.lesser.add(name);
+  }
+
   /** Reasons go to the log when they change, not to whoever asks. */
   state(): ReadinessState {
     if (this.leaving) return 'draining';
     const failing = [...this.checks]
       .map(([name, check]) => ({ name, answer: check() }))
-      .filter(({ answer }) => answer !== true)
-      .map(({ name, answer }) => (typeof answer === 'string' ? `${name}: ${answer}` : name));
-    const now = failing.join('; ');
+      .filter(({ answer }) => answer !== true);
+    const reasons = failing.map(({ name, answer }) =>
+      typeof answer === 'string' ? `${name}: ${answer}` : name,
+    );
+    const now = reasons.join('; ');
     if (now !== this.told) {
       if (now === '') this.log.info('ready again');
-      else this.log.warn({ failing }, 'not ready');
+      else this.log.warn({ failing: reasons }, 'not ready');
       this.told = now;
     }
-    return now === '' ? 'ready' : 'unavailable';
+    if (now === '') return 'ready';
+    return failing.every(({ name }) => this.lesser.has(name)) ? 'degraded' : 'unavailable';
   }
 }

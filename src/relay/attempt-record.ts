@@ -17,6 +17,7 @@ export class AttemptRecord {
   upstreamRequestId: string | null = null;
   readonly startedAt = performance.now();
   private firstByteAt: number | undefined;
+  private usageNoted = false;
   private readonly bodyBytes: number;
 
   constructor(
@@ -31,6 +32,13 @@ export class AttemptRecord {
 
   firstByte(): void {
     this.firstByteAt ??= performance.now();
+  }
+
+  /** True the first time it is asked. */
+  isFirstUsage(): boolean {
+    const first = !this.usageNoted;
+    this.usageNoted = true;
+    return first;
   }
 
   /**

@@ -67,6 +67,7 @@ export class Attempt {
     const progress: Progress = { headSent: false, handedOver: false };
     let body: AnswerBody | undefined;
     try {
+      this.scheduler.begin(() => record.settlement(this.prices));
       this.journal.attemptBegun(exchange, one);
       const answer = await this.upstreamCall.send(exchange, one, cut.signal, (status, headers) => {
         record.status = status;
@@ -150,6 +151,7 @@ export class Attempt {
       record.firstByte();
       if (metered > 0) metered -= bytes.length;
       else reader.push(bytes);
+      if (reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
       const told = passage.take(bytes);
       if (told !== undefined) yield { type: 'data', bytes: told };
       progress.handedOver = streamed && sent.answer === undefined && this.over(reader, exchange);

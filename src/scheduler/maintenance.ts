@@ -1,23 +1,27 @@
 import type { Logger } from 'pino';
 import type { Queryable } from '../database/statement.ts';
 import type { Clocks } from './clocks.ts';
+import type { Replays } from './replays.ts';
 import type { Replica } from './replica.ts';
 import { forgetCooldowns } from './sql/cooldowns.ts';
 import { forgetEpochs, sweepEpochs } from './sql/epochs.ts';
 import { ensureLedgerPartitions } from './sql/ledger-partitions.ts';
+import type { Spooling } from './spooling.ts';
 import type { Strays } from './strays.ts';
 
 const DAY_MS = 86_400_000;
 /** At most so long after a failure. */
 const RETRY_MS = 60_000;
 const SWEPT_AT_ONCE = 500;
+/** How often a running attempt's usage so far is written down. */
+const CHECKPOINT_MS = 5_000;
 
 /**
- * What a replica does by the clock beside its work: it beats, sweeps after dead replicas, and once a day makes the
- * ledger's coming partitions and forgets what is long over. Each runs by itself, one at a time; a failure is logged
- * once and the next turn tries again.
+ * What a replica does by the clock beside its work: it beats, sweeps after dead replicas and replays what they left,
+ * writes down what its running attempts have used so far, and once a day makes the ledger's coming partitions and
+ * forgets what is long over. Each runs by itself, one at a time; a failure is logged once and the next turn tries again.
  *
- * States: made → started (three timers) → stopped.
+ * States: made → started (its timers run) → stopped.
  */
 export class Maintenance {
   private readonly timers = new Set<NodeJS.Timeout>();
@@ -28,6 +32,8 @@ export class Maintenance {
     private readonly db: Queryable,
     private readonly replica: Replica,
     private readonly strays: Strays,
+    private readonly spooling: Spooling,
+    private readonly replays: Replays,
     private readonly clocks: Clocks,
     private readonly log: Logger,
   ) {}
@@ -38,6 +44,8 @@ export class Maintenance {
     const made = await this.attempt('ledger partitions', () => ensureLedgerPartitions(this.db));
     this.every('heartbeat', this.clocks.heartbeatMs, () => this.replica.beat());
     this.every('sweep', this.clocks.sweepMs, () => this.sweep());
+    this.every('replay', this.clocks.sweepMs, () => this.replay());
+    this.every('checkpoints', CHECKPOINT_MS, async () => this.spooling.tend());
     this.every('tending', DAY_MS, () => this.tend(), made ? DAY_MS : RETRY_MS);
   }
 
@@ -59,6 +67,12 @@ export class Maintenance {
       if (marked + orphaned > 0) this.log.warn({ marked, orphaned }, 'dead replicas swept');
       if (orphaned < SWEPT_AT_ONCE) return;
     }
+  }
+
+  private async replay(): Promise<void> {
+    const epoch = this.replica.current();
+    const { root } = this.spooling;
+    if (epoch !== undefined && root !== undefined) await this.replays.run(root, epoch);
   }
 
   private async tend(): Promise<void> {

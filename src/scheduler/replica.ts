@@ -21,6 +21,8 @@ export class Replica {
   constructor(
     private readonly db: Queryable,
     private readonly clocks: Clocks,
+    /** An epoch was registered: the first one, or one in the place of one that was marked dead. */
+    private readonly began: (epoch: string, installation: string) => void = () => undefined,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
@@ -62,8 +64,9 @@ export class Replica {
     if (this.epoch === undefined || !(await beat(this.db, this.epoch))) {
       this.epoch = undefined;
       const epoch = v7();
-      await registerEpoch(this.db, epoch);
+      const installation = await registerEpoch(this.db, epoch);
       this.epoch = epoch;
+      this.began(epoch, installation);
     }
     if (sent - this.beatAt >= this.aliveMs) this.steadySince = sent;
     this.beatAt = sent;

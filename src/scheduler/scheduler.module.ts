@@ -6,5 +6,6 @@ import { Scheduler } from './scheduler.ts';
 export class SchedulerModule {
   constructor(scheduler: Scheduler, readiness: Readiness) {
     readiness.addCheck('scheduler', () => scheduler.readiness());
+    readiness.addLesserCheck('spool', () => scheduler.spoolReadiness());
   }
 }

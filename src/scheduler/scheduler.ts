@@ -10,16 +10,19 @@ import {
   type AdmissionRequest,
   AdmissionUnavailable,
   type Decision,
+  type Lease,
   type MoveRequest,
   type Refusal,
 } from './admission.ts';
 import { AdmissionQueue } from './admission-queue.ts';
-import type { Clocks } from './clocks.ts';
+import type { SchedulerSettings } from './clocks.ts';
 import { Maintenance } from './maintenance.ts';
 import { Moves } from './moves.ts';
+import { Replays } from './replays.ts';
 import { Replica } from './replica.ts';
-import type { Settlement } from './settlement.ts';
+import { idOfSettlement, type Settlement } from './settlement.ts';
 import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
+import { type SpoolEvents, Spooling } from './spooling.ts';
 import {
   clearCooldowns,
   coolAccount,
@@ -50,23 +53,28 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly admissions: AdmissionQueue;
   private readonly moves: Moves;
   private readonly settlements: SettlementQueue;
+  private readonly spooling: Spooling;
   private readonly maintenance: Maintenance;
   private closing: Promise<void> | undefined;
 
   constructor(
     @Inject(HOT_POOL) private readonly hot: Queryable,
     @Inject(LEDGER_POOL) private readonly ledger: Queryable,
-    @Inject(ENV) clocks: Clocks,
+    @Inject(ENV) settings: SchedulerSettings,
     @Inject(LOGGER) private readonly log: Logger,
     private readonly metrics: Metrics,
   ) {
-    this.replica = new Replica(ledger, clocks);
+    this.spooling = new Spooling(settings, this.spoolEvents());
+    this.replica = new Replica(ledger, settings, (epoch, installation) =>
+      this.spooling.use(epoch, installation),
+    );
     this.admissions = new AdmissionQueue(hot, this.replica, this.strays, (rows, ms) =>
       metrics.batch('admit', rows, ms),
     );
     this.moves = new Moves(hot, this.replica);
     this.settlements = new SettlementQueue(ledger, this.settlementEvents());
-    this.maintenance = new Maintenance(ledger, this.replica, this.strays, clocks, log);
+    const { replica, strays, spooling } = this;
+    this.maintenance = new Maintenance(ledger, replica, strays, spooling, this.replays(), settings, log);
   }
 
   onApplicationBootstrap(): Promise<void> {
@@ -86,6 +94,12 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   readiness(): true | string {
     if (this.replica.current() === undefined) return 'no heartbeat reaches the database';
     return this.settlements.isFull ? 'too many settlements wait for the database' : true;
+  }
+
+  /** True, or why a settlement would be lost if this process and the database failed together. */
+  spoolReadiness(): true | string {
+    const { state } = this.spooling;
+    return state === 'full' || state === 'broken' ? `the spool is ${state}` : true;
   }
 
   /**
@@ -116,8 +130,22 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.moves.move(request);
   }
 
-  /** Resolves when the ledger row is committed and the places are back; waits as long as the database is away. */
+  /** Before an attempt goes upstream; `snapshot` answers what it would be settled with at that moment. */
+  begin(snapshot: () => Settlement): void {
+    this.spooling.begin(snapshot);
+  }
+
+  /** An attempt has usage to show; asked once, it need not wait for the next checkpoint. */
+  seen(lease: Pick<Lease, 'requestId' | 'attempt'>): void {
+    this.spooling.seen(idOfSettlement(lease));
+  }
+
+  /**
+   * Resolves when the ledger row is committed and the places are back; waits as long as the database is away. What is
+   * in the spool by then is settled even if this process does not live to see it.
+   */
   settle(settlement: Settlement): Promise<void> {
+    this.spooling.end(settlement);
     return this.settlements.settle(settlement);
   }
 
@@ -157,8 +185,10 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private async closeOnce(): Promise<void> {
     this.maintenance.stop();
     await Promise.race([this.settlements.flush(), sleep(LAST_FLUSH_MS, undefined, { ref: false })]);
-    const lost = this.settlements.size;
-    if (lost > 0) this.log.error({ lost }, 'settlements could not be written before the end');
+    this.settlements.stop();
+    const left = this.settlements.size;
+    await this.spooling.close();
+    if (left > 0) this.log.error({ left }, 'settlements could not be written before the end');
     try {
       await this.strays.release(this.ledger);
       await this.replica.close();
@@ -168,10 +198,30 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     }
   }
 
+  private replays(): Replays {
+    return new Replays(
+      this.ledger,
+      (settlement) => this.settlements.settle(settlement),
+      (replayed) => {
+        this.metrics.spoolReplayed(replayed.settlements, replayed.bad);
+        this.log.warn(replayed, 'what a dead replica left was replayed');
+      },
+    );
+  }
+
+  private spoolEvents(): SpoolEvents {
+    return {
+      record: (written) => this.metrics.spoolRecord(written),
+      state: (state, bytes) => this.metrics.spoolState(state === 'writing', bytes),
+      failed: (error) => this.log.error({ err: error }, 'the spool cannot be written'),
+    };
+  }
+
   private settlementEvents(): SettlementEvents {
     return {
       batch: (rows, ms) => this.metrics.batch('settle', rows, ms),
       pending: (count) => this.metrics.pendingSettles(count),
+      done: (settlement) => this.spooling.settled(settlement),
       delayed: (error, attempt) => {
         if (attempt % 20 === 3) this.log.warn({ err: error, attempt }, 'settlements wait for the database');
       },

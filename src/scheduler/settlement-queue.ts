@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../database/statement.ts';
 import { NO_USAGE } from '../dialects/dialect.ts';
 import { backoffMs } from './backoff.ts';
-import type { Settlement } from './settlement.ts';
+import { idOfSettlement, type Settlement } from './settlement.ts';
 import { settleBatch } from './sql/settle-batch.ts';
 import { failureOf } from './statement-failure.ts';
 
@@ -16,11 +16,16 @@ const MOST_PENDING = 10_000;
 export interface SettlementEvents {
   batch(rows: number, ms: number): void;
   pending(count: number): void;
+  /** It needs nothing more: the ledger has it, or never will. */
+  done(settlement: Settlement): void;
   /** A batch waits for the database; `attempt` from 1. */
   delayed(error: unknown, attempt: number): void;
   /** The database cannot hold this row; it was written without its figures, or (`lost`) not at all. */
   unsettleable(settlement: Settlement, error: unknown, lost: boolean): void;
 }
+
+/** The process ends before the database answered. */
+class Stopped extends Error {}
 
 interface Pending {
   /** Becomes final when its call ends while it waits. */
@@ -45,6 +50,7 @@ export class SettlementQueue {
   private collected: Pending[] = [];
   private busy = false;
   private urgent = false;
+  private stopped = false;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -62,7 +68,7 @@ export class SettlementQueue {
 
   /** Resolves when committed; rejects only when not even a row without figures could be written. */
   settle(settlement: Settlement): Promise<void> {
-    const id = idOf(settlement);
+    const id = idOfSettlement(settlement);
     const known = this.pending.get(id);
     if (known !== undefined) {
       if (known.settlement.final || !settlement.final) return known.promise;
@@ -108,8 +114,14 @@ export class SettlementQueue {
     this.urgent = false;
   }
 
+  /** What is not committed yet is not sent again; its promises stay open. */
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.timer);
+  }
+
   private start(): void {
-    if (this.busy || this.collected.length === 0) return;
+    if (this.busy || this.stopped || this.collected.length === 0) return;
     if (!this.urgent && this.collected.length < LARGEST_BATCH) {
       this.timer ??= setTimeout(() => this.run(), COLLECT_MS);
       return;
@@ -134,6 +146,7 @@ export class SettlementQueue {
       await this.write(batch.map(({ settlement }) => settlement));
       for (const entry of batch) this.end(entry).resolve();
     } catch (error) {
+      if (error instanceof Stopped) return;
       if (batch.length > 1) for (const entry of batch) await this.send([entry]);
       else for (const entry of batch) await this.writeBare(entry, error);
     }
@@ -149,6 +162,7 @@ export class SettlementQueue {
         return;
       } catch (error) {
         if (failureOf(error) === 'data') throw error;
+        if (this.stopped) throw new Stopped();
         this.events.delayed(error, attempt);
         await sleep(backoffMs(attempt - 1, 25, LONGEST_BACKOFF_MS));
       }
@@ -161,15 +175,18 @@ export class SettlementQueue {
       this.events.unsettleable(entry.settlement, cause, false);
       this.end(entry).resolve();
     } catch (error) {
+      if (error instanceof Stopped) return;
       this.events.unsettleable(entry.settlement, error, true);
       this.end(entry).reject(error);
     }
   }
 
   private end(entry: Pending): Pending {
-    const id = idOf(entry.settlement);
-    if (this.pending.get(id) === entry) this.pending.delete(id);
+    const id = idOfSettlement(entry.settlement);
+    const latest = this.pending.get(id) === entry;
+    if (latest) this.pending.delete(id);
     this.countPlaces(entry.settlement, -1);
+    if (latest) this.events.done(entry.settlement);
     return entry;
   }
 
@@ -181,10 +198,6 @@ export class SettlementQueue {
       else this.places.delete(id);
     }
   }
-}
-
-function idOf({ requestId, attempt }: Settlement): string {
-  return `${requestId}/${attempt}`;
 }
 
 /** The same attempt without anything that could be refused. */

@@ -49,3 +49,8 @@ export interface Settlement {
   readonly upstreamRequestId: string | null;
   readonly clientRequestId: string | null;
 }
+
+/** One text for an attempt, wherever it is a key. */
+export function idOfSettlement({ requestId, attempt }: Pick<Settlement, 'requestId' | 'attempt'>): string {
+  return `${requestId}/${attempt}`;
+}

@@ -97,6 +97,14 @@ export class Metrics {
   private readonly places = this.gauge('places_in_use', 'Calls that hold a place, on this process', ['lane']);
   private readonly pending = this.gauge('settles_pending', 'Settlements not yet written', []);
 
+  private readonly spoolRecords = this.counter(
+    'spool_records_total',
+    'Records for the spool: written, failed; of dead replicas: replayed, bad',
+    ['result'],
+  );
+  private readonly spoolWritable = this.gauge('spool_writable', '1 while the spool takes records', []);
+  private readonly spoolBytes = this.gauge('spool_bytes', 'Size of the spool of this process', []);
+
   private readonly head = this.histogram(
     'upstream_head_seconds',
     'Request sent to the head of the answer',
@@ -137,6 +145,7 @@ export class Metrics {
     this.exposePools();
     for (const lane of ['generate', 'count']) this.places.set({ lane }, 0);
     this.pending.set(0);
+    for (const result of ['written', 'failed', 'replayed', 'bad']) this.spoolRecords.inc({ result }, 0);
   }
 
   attemptEnded(event: AttemptEnded): void {
@@ -187,6 +196,20 @@ export class Metrics {
 
   pendingSettles(now: number): void {
     this.pending.set(now);
+  }
+
+  spoolRecord(written: boolean): void {
+    this.spoolRecords.inc({ result: written ? 'written' : 'failed' });
+  }
+
+  spoolReplayed(settlements: number, bad: number): void {
+    this.spoolRecords.inc({ result: 'replayed' }, settlements);
+    this.spoolRecords.inc({ result: 'bad' }, bad);
+  }
+
+  spoolState(writable: boolean, bytes: number): void {
+    this.spoolWritable.set(writable ? 1 : 0);
+    this.spoolBytes.set(bytes);
   }
 
   /** Read at each scrape; the sums are since the start of the process. */

@@ -77,6 +77,13 @@ describe('docker-compose.yml', () => {
     expect(services.relay.environment?.['RELAY_DATA_DIR']).toMatch(/^\/tmp\//);
   });
 
+  it('keeps the spool of the replicas on one volume, where the image has a folder that they may write to', () => {
+    const spoolDir = services.relay.environment?.['RELAY_SPOOL_DIR'];
+    expect(services.relay.volumes).toEqual([`spool:${spoolDir}`]);
+    expect(Object.keys(readCompose().volumes ?? {})).toContain('spool');
+    expect(readText('Dockerfile')).toContain(`--chown=node:node /spool ${spoolDir}\n`);
+  });
+
   it('holds no secret: each comes from the environment, and is asked for by name when absent', () => {
     const secrets = all.flatMap(([, service]) =>
       Object.entries(service.environment ?? {}).filter(([name]) => /PASSWORD|TOKEN|KEY|_URL$/.test(name)),

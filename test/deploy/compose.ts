@@ -20,6 +20,7 @@ export interface Service {
 
 export interface Compose {
   readonly services: Readonly<Record<'postgres' | 'migrate' | 'relay' | 'balancer', Service>>;
+  readonly volumes?: Readonly<Record<string, unknown>>;
 }
 
 /** docker-compose.yml with anchors and merge keys resolved; `${…}` is left as it is written. */

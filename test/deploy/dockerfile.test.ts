@@ -68,6 +68,7 @@ describe('the Dockerfile', () => {
     expect(copiesOf(last).filter(({ from }) => from !== undefined)).toEqual([
       { from: 'dependencies', sources: ['/app/node_modules'] },
       { from: 'build', sources: ['/app/dist'] },
+      { from: 'dependencies', sources: ['/spool'] },
     ]);
     const dependencies = argumentsOf(stages[1], 'RUN').join('\n');
     expect(dependencies).toContain('--omit=dev');

@@ -1,4 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startSimulator, type Simulator } from '../../src/simulator/simulator.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { query } from '../support/query.ts';
@@ -52,6 +55,7 @@ const passing = new Map<string, string>([
   ['the words of an upstream', UPSTREAM_WORDS],
 ]);
 
+const spoolDir = mkdtempSync(join(tmpdir(), 'relay-secrets-'));
 let database: TestDatabase;
 let simulator: Simulator;
 let relay: SpawnedRelay;
@@ -68,6 +72,7 @@ const variables = (more: Readonly<Record<string, string>> = {}): Record<string, 
   RELAY_JSON_HEADERS_TIMEOUT_MS: '300',
   RELAY_IDLE_TIMEOUT_MS: '300',
   RELAY_MAX_BODY_BYTES: '100000',
+  RELAY_SPOOL_DIR: spoolDir,
   ...more,
 });
 
@@ -133,6 +138,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await simulator.close();
   await database.drop();
+  rmSync(spoolDir, { recursive: true, force: true });
 });
 
 describe('what is secret (S3, U17)', () => {
@@ -500,6 +506,19 @@ describe('what is secret (S3, U17)', () => {
       'select count(*)::integer as rows from ledger',
     );
     expect(booked?.rows).toBeGreaterThan(100);
+  });
+
+  it('is in no record of the spool', () => {
+    const files = readdirSync(spoolDir, { recursive: true, withFileTypes: true }).filter((one) =>
+      one.isFile(),
+    );
+    const texts = files.map((file) => readFileSync(join(file.parentPath, file.name), 'utf8')).join('');
+    // Not merely empty: the last calls are in it until their segment is full.
+    expect(texts).toContain('"outcome":"completed"');
+    const told = [...secrets, ...passing]
+      .filter(([, secret]) => texts.includes(secret))
+      .map(([what]) => what);
+    expect(told).toEqual([]);
   });
 
   it('is in no line of the log, each of which is one JSON document (B16)', async () => {

@@ -37,6 +37,7 @@ describe('a hundred readers that take their time', () => {
       RELAY_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
       RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
       RELAY_LOG_LEVEL: 'warn',
+      RELAY_SPOOL_DIR: 'off',
       RELAY_DRAIN_ACCEPT_SECONDS: '0',
       RELAY_DRAIN_SECONDS: '5',
     };

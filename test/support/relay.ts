@@ -1,4 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Env, readEnv } from '../../src/config/env.ts';
 import { type Relay, startRelay } from '../../src/main.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
@@ -25,6 +28,7 @@ export function testEnv(databaseUrl: string, more: Variables = {}): Env {
     RELAY_LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
     RELAY_DRAIN_ACCEPT_SECONDS: '0',
     RELAY_DRAIN_SECONDS: '5',
+    RELAY_SPOOL_DIR: join(tmpdir(), 'llm-relay-test-spools', randomUUID()),
     ...more,
   });
 }
@@ -85,7 +89,16 @@ export class Rehearsal {
   /** Boots everything; `variables` are environment variables of the relay. */
   static async start(variables: Variables = {}): Promise<Rehearsal> {
     const [simulator, database] = await Promise.all([startSimulator(), createDatabase()]);
-    const rehearsal = new Rehearsal(simulator, database.url, () => database.drop(), variables);
+    const spoolDir = join(tmpdir(), 'llm-relay-test-spools', randomUUID());
+    const rehearsal = new Rehearsal(
+      simulator,
+      database.url,
+      async () => {
+        await database.drop();
+        await rm(spoolDir, { recursive: true, force: true });
+      },
+      { RELAY_SPOOL_DIR: spoolDir, ...variables },
+    );
     await rehearsal.addReplica();
     return rehearsal;
   }

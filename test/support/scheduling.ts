@@ -32,6 +32,8 @@ export interface ReplicaOptions {
   /** Puts something between the scheduler and its pools. */
   readonly wrap?: (db: Queryable, pool: 'hot' | 'ledger') => Queryable;
   readonly url?: string;
+  /** Absent: without a spool. */
+  readonly spoolDir?: string;
 }
 
 /** A database of its own and any number of schedulers on it, each with its own pools, as replicas have them. */
@@ -87,7 +89,11 @@ export class SchedulingRig {
     const scheduler = new Scheduler(
       wrap(hot, 'hot'),
       wrap(ledger, 'ledger'),
-      options.clocks ?? CALM,
+      {
+        ...(options.clocks ?? CALM),
+        spoolDir: options.spoolDir,
+        spoolMaxBytes: 16 * 1024 * 1024,
+      },
       pino({ level: 'silent' }),
       new Metrics(),
     );

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +60,7 @@ function begin(variables: Readonly<Record<string, string>>) {
     PORT: '0',
     RELAY_DATA_DIR: join(tmpdir(), 'relay-without-data'),
     RELAY_DRAIN_ACCEPT_SECONDS: '0',
+    RELAY_SPOOL_DIR: join(tmpdir(), 'llm-relay-test-spools', randomUUID()),
     ...variables,
   };
   const child: ChildProcess = spawn(process.execPath, [START], { env, stdio: ['ignore', 'pipe', 'pipe'] });

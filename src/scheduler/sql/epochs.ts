@@ -1,6 +1,10 @@
 import type { Queryable } from '../../database/statement.ts';
 
-const REGISTER = { name: 'register-epoch', text: 'insert into replicas (epoch) values ($1)' };
+const REGISTER = {
+  name: 'register-epoch',
+  text: `insert into replicas (epoch) values ($1)
+    returning (select value from settings where name = 'installation') as installation`,
+};
 const BEAT = {
   name: 'beat',
   text: `update replicas set beat = clock_timestamp()
@@ -17,8 +21,16 @@ const FORGET = {
     and not exists (select from open_calls o where o.epoch = r.epoch)`,
 };
 
-export async function registerEpoch(db: Queryable, epoch: string): Promise<void> {
-  await db.run(REGISTER, [epoch]);
+const LIVING = {
+  name: 'living-epochs',
+  text: `select epoch from replicas where epoch = any ($1::uuid[]) and closed_at is null and dead_at is null`,
+};
+
+/** Answers the id of the installation, which a copy of the database keeps. */
+export async function registerEpoch(db: Queryable, epoch: string): Promise<string> {
+  const [row] = await db.run<{ installation: string | null }>(REGISTER, [epoch]);
+  if (typeof row?.installation !== 'string') throw new Error('The database has no installation id');
+  return row.installation;
 }
 
 /** False when the epoch is closed, marked dead, or not there (a database that lost its last moments). */
@@ -28,6 +40,12 @@ export async function beat(db: Queryable, epoch: string): Promise<boolean> {
 
 export async function closeEpoch(db: Queryable, epoch: string): Promise<void> {
   await db.run(CLOSE, [epoch]);
+}
+
+/** Those of the epochs that are neither closed nor marked dead nor forgotten. */
+export async function livingEpochs(db: Queryable, epochs: readonly string[]): Promise<Set<string>> {
+  const rows = await db.run<{ epoch: string }>(LIVING, [epochs]);
+  return new Set(rows.map(({ epoch }) => epoch));
 }
 
 export interface Swept {

@@ -1,0 +1,50 @@
+import { NO_USAGE } from '../dialects/dialect.ts';
+import type { Settlement } from './settlement.ts';
+import { settlementOfText, textOfSettlement } from './settlement-text.ts';
+
+const SETTLEMENT: Settlement = {
+  requestId: '019a0000-0000-7000-8000-000000000000',
+  attempt: 2,
+  final: false,
+  epoch: '019a0000-0000-7000-8000-000000000001',
+  keyId: '019a0000-0000-7000-8000-000000000002',
+  accountId: '019a0000-0000-7000-8000-000000000003',
+  lane: 'generate',
+  door: 'claude',
+  kind: 'claude',
+  model: 'claude-sonnet-4-5',
+  upstreamModel: 'claude-sonnet-4-5-20250929',
+  stream: true,
+  admittedAt: new Date('2026-01-02T03:04:05.678Z'),
+  outcome: 'partial',
+  status: 200,
+  reason: 'idle-timeout',
+  usage: { ...NO_USAGE, inputTokens: 1, outputTokens: 2 ** 53 - 1, serverTools: { web_search_requests: 2 } },
+  estimated: true,
+  suspicious: false,
+  costNanos: 2n ** 62n,
+  priceId: '77',
+  firstByteMs: 12,
+  durationMs: 3456,
+  upstreamRequestId: 'req_1',
+  clientRequestId: 'a "quoted"\nline é😀',
+};
+
+describe('a settlement as text', () => {
+  it('comes back as it went', () => {
+    expect(settlementOfText(textOfSettlement(SETTLEMENT))).toEqual(SETTLEMENT);
+    const unpriced = { ...SETTLEMENT, costNanos: null, priceId: null };
+    expect(settlementOfText(textOfSettlement(unpriced))).toEqual(unpriced);
+  });
+
+  it.each([
+    '',
+    'no JSON',
+    'null',
+    '[]',
+    '{}',
+    '{"requestId":"x","usage":{},"admittedAt":"never","costNanos":"1"}',
+  ])('is none: %s', (text) => {
+    expect(settlementOfText(text)).toBeUndefined();
+  });
+});

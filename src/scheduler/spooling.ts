@@ -1,0 +1,152 @@
+import { join } from 'node:path';
+import { SPOOL_FILES, type SpoolFiles } from '../spool/spool-files.ts';
+import { SPOOL_LIMITS, SpoolFolder, type SpoolLimits, type SpoolState } from '../spool/spool-folder.ts';
+import { idOfSettlement, type Settlement } from './settlement.ts';
+import { textOfSettlement } from './settlement-text.ts';
+
+/** The reason of a row that a replay made of a checkpoint. */
+export const REPLICA_LOST = 'replica-lost';
+
+export interface SpoolEvents {
+  /** A record was written, or could not be. */
+  record(written: boolean): void;
+  state(state: SpoolState | 'off', bytes: number): void;
+  failed(error: unknown): void;
+}
+
+export interface SpoolSettings {
+  /** Undefined: no spool; what a killed process had not settled is charged by its open rows. */
+  readonly spoolDir: string | undefined;
+  readonly spoolMaxBytes: number;
+}
+
+/** An attempt that runs: what it would be settled with now. */
+interface Running {
+  readonly snapshot: () => Settlement;
+  /** Of the last record. */
+  seen: number;
+}
+
+/**
+ * What this process would still have to settle, kept on its own disk beside the database: each attempt when it begins,
+ * at its first usage and every few seconds after, and its settlement until the ledger has it. Each record is a whole
+ * settlement, so that a replay needs only the last one of an attempt.
+ *
+ * States: off | waiting for an epoch → writing to the folder of that epoch ↔ not writing (full, or the disk fails) →
+ * closed. With a new epoch everything moves into a new folder; the old one may be replayed by others meanwhile, and what
+ * they make of it gives way to the true settlements.
+ */
+export class Spooling {
+  private readonly running = new Map<string, Running>();
+  private folder: SpoolFolder | undefined;
+  private place: { readonly root: string; readonly epoch: string } | undefined;
+  private readonly limits: SpoolLimits;
+
+  constructor(
+    private readonly settings: SpoolSettings,
+    private readonly events: SpoolEvents,
+    private readonly files: SpoolFiles = SPOOL_FILES,
+    limits: SpoolLimits = SPOOL_LIMITS,
+  ) {
+    const mostBytes = settings.spoolMaxBytes;
+    this.limits = { ...limits, mostBytes, segmentBytes: Math.min(limits.segmentBytes, mostBytes / 4) };
+  }
+
+  get state(): SpoolState | 'off' {
+    if (this.settings.spoolDir === undefined) return 'off';
+    if (this.place === undefined) return 'writing';
+    return this.folder?.state ?? 'broken';
+  }
+
+  /** Where the folders of this installation's epochs are; undefined: no spool, or no epoch yet. */
+  get root(): string | undefined {
+    return this.place?.root;
+  }
+
+  /** From now on under this epoch. Each installation has its own folders: what one left is nothing to another. */
+  use(epoch: string, installation: string): void {
+    const { spoolDir } = this.settings;
+    if (spoolDir === undefined) return;
+    this.place = { root: join(spoolDir, installation), epoch };
+    const before = this.folder;
+    this.folder = this.open();
+    if (before === undefined) return;
+    for (const [id, text] of [...before.texts()]) {
+      this.folder?.append(id, text);
+      before.done(id);
+    }
+    void before.close();
+  }
+
+  /** Before anything goes upstream. */
+  begin(snapshot: () => Settlement): void {
+    if (this.settings.spoolDir === undefined) return;
+    const first = snapshot();
+    this.running.set(idOfSettlement(first), { snapshot, seen: 0 });
+    this.write({ ...first, final: true, outcome: 'orphaned', estimated: true });
+  }
+
+  /** The attempt has usage to show for the first time. */
+  seen(id: string): void {
+    const running = this.running.get(id);
+    if (running?.seen === 0) this.checkpoint(running);
+  }
+
+  /** Before the settlement is sent to the database. */
+  end(settlement: Settlement): void {
+    if (this.settings.spoolDir === undefined) return;
+    this.running.delete(idOfSettlement(settlement));
+    this.write(settlement);
+  }
+
+  /** The ledger has it. */
+  settled(settlement: Settlement): void {
+    this.folder?.done(idOfSettlement(settlement));
+  }
+
+  /** Every few seconds. */
+  tend(): void {
+    this.folder ??= this.open();
+    for (const running of this.running.values()) this.checkpoint(running);
+    this.folder?.tidy();
+    this.events.state(this.state, this.folder?.size ?? 0);
+  }
+
+  async close(): Promise<void> {
+    await this.folder?.close();
+  }
+
+  private open(): SpoolFolder | undefined {
+    if (this.place === undefined) return undefined;
+    const { root, epoch } = this.place;
+    try {
+      return new SpoolFolder(join(root, epoch), this.files, this.limits, this.events.failed);
+    } catch (error) {
+      this.events.failed(error);
+      return undefined;
+    }
+  }
+
+  private checkpoint(running: Running): void {
+    const now = running.snapshot();
+    const seen = seenIn(now);
+    if (seen === running.seen) return;
+    running.seen = seen;
+    this.write({ ...now, final: true, outcome: 'partial', reason: REPLICA_LOST, estimated: true });
+  }
+
+  private write(settlement: Settlement): void {
+    const written = this.folder?.append(idOfSettlement(settlement), textOfSettlement(settlement)) ?? false;
+    this.events.record(written);
+  }
+}
+
+function seenIn({ usage }: Settlement): number {
+  return (
+    usage.inputTokens +
+    usage.cacheReadTokens +
+    usage.cacheWrite5mTokens +
+    usage.cacheWrite1hTokens +
+    usage.outputTokens
+  );
+}
