@@ -16,6 +16,7 @@ const ONLY = process.argv[3];
 const ADMIN_TOKEN = `ra_${randomBytes(32).toString('base64url')}`;
 
 const SONNET = 'claude-sonnet-5';
+const BEDROCK_SONNET = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
 const CLAUDE_CODE = [
   ['a Claude account', 'claude', { apiKey: 'sk-ant-sim-cli' }, SONNET, undefined],
   ['a console account', 'claude-console', { apiKey: 'sk-ant-sim-cli' }, SONNET, undefined],
@@ -148,7 +149,7 @@ async function rehearse(title, one, command, argsOf, env) {
   });
   const { key, id } = await admin('POST', '/keys', {
     name: title,
-    scopes: ['claude', 'gemini'],
+    scopes: ['claude', 'gemini', 'bedrock'],
     models: ['*'],
     accounts: [account.id],
   });
@@ -210,7 +211,8 @@ try {
   for (const one of CLAUDE_CODE) {
     if (ONLY !== undefined && !`claude ${one[0]}`.includes(ONLY)) continue;
     const prompt = 'Use the Read tool on notes.txt.[[sim: tool=Read]]';
-    const args = () => ['-p', prompt, '--model', SONNET, '--allowedTools', 'Read'];
+    const asked = one === CCR_ITSELF ? `ccr,sim,${SONNET}` : SONNET;
+    const args = () => ['-p', prompt, '--model', asked, '--allowedTools', 'Read'];
     const env = (key) => ({
       ANTHROPIC_BASE_URL: relay,
       ANTHROPIC_AUTH_TOKEN: key,
@@ -218,6 +220,21 @@ try {
       DISABLE_AUTOUPDATER: '1',
     });
     results.push(await rehearse(`claude on ${one[0]}`, one, 'claude', args, env));
+  }
+  const bedrockMode = 'claude in Bedrock mode';
+  if (ONLY === undefined || bedrockMode.includes(ONLY)) {
+    const bedrock = CLAUDE_CODE.find(([, kind]) => kind === 'bedrock');
+    const prompt = 'Use the Read tool on notes.txt.[[sim: tool=Read]]';
+    const args = () => ['-p', prompt, '--model', BEDROCK_SONNET, '--allowedTools', 'Read'];
+    const env = (key) => ({
+      CLAUDE_CODE_USE_BEDROCK: '1',
+      ANTHROPIC_BEDROCK_BASE_URL: `${relay}/bedrock`,
+      AWS_BEARER_TOKEN_BEDROCK: key,
+      AWS_REGION: 'us-east-1',
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+      DISABLE_AUTOUPDATER: '1',
+    });
+    results.push(await rehearse(bedrockMode, bedrock, 'claude', args, env));
   }
   for (const one of GEMINI_CLI) {
     if (ONLY !== undefined && !`gemini ${one[0]}`.includes(ONLY)) continue;
