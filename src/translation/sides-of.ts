@@ -1,6 +1,7 @@
 import type { DialectName } from '../dialects/dialect.ts';
 import { anthropicClient } from './anthropic/anthropic-client.ts';
 import { anthropicUpstream } from './anthropic/anthropic-upstream.ts';
+import { converseUpstream } from './converse/converse-upstream.ts';
 import { geminiClient } from './gemini/gemini-client.ts';
 import { geminiUpstream } from './gemini/gemini-upstream.ts';
 import { openaiClient } from './openai/openai-client.ts';
@@ -19,4 +20,5 @@ export const UPSTREAM_SIDES: Partial<Record<DialectName, UpstreamSide>> = {
   anthropic: anthropicUpstream,
   gemini: geminiUpstream,
   openai: openaiUpstream,
+  'bedrock-converse': converseUpstream,
 };

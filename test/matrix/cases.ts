@@ -188,7 +188,7 @@ export const CASES: readonly Case[] = [
     title: 'structured output',
     absent: (door, account) => {
       if (door === 'bedrockConverse') return 'not part of this driver';
-      return account === 'bedrockOther' ? 'refused: Converse models take no JSON schema' : undefined;
+      return account === 'bedrockOther' ? 'refused: Amazon’s own models take no JSON schema' : undefined;
     },
     async run(cell) {
       // Closed, as strict vendors insist.
