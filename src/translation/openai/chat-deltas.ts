@@ -1,6 +1,5 @@
-import { type Carried, packToolId } from '../carried.ts';
 import type { NeutralEvent } from '../neutral.ts';
-import { MAX_FRAME_BYTES } from '../sides.ts';
+import { type CallPiece, SealedCalls, ThoughtText } from './sealed-calls.ts';
 
 type PartEvent = Extract<NeutralEvent, { type: 'part' }>;
 
@@ -25,27 +24,25 @@ export interface ToolCallDelta {
  * tool calls: a call's own seal, and the thoughts that came since the call before. Thoughts that no call follows stay
  * behind: no vendor asks for them once the turn is over.
  *
- * States: no part is open; a text or a thought is; a call is, held back until the event after its first arguments, which
- * may be its seal; a call is, begun.
+ * States: no part is open; one is, of some kind.
  */
 export class ChatDeltas {
-  private open: PartEvent | undefined;
-  private calls = 0;
-  /** A call that waits for its seal, and its first arguments. */
-  private held: { readonly id: string; readonly name: string; json: string } | undefined;
-  private thoughts: Carried[] = [];
-  private thought: string[] = [];
-  private size = 0;
+  private open: PartEvent['part'] | undefined;
+  private begun = 0;
+  private readonly calls = new SealedCalls();
+  private readonly thought = new ThoughtText();
 
   /** @throws Error when the model made a file: a message of an assistant cannot hold one */
   take(event: NeutralEvent): readonly Delta[] {
     switch (event.type) {
       case 'part':
-        return this.part(event);
+        this.part(event);
+        return [];
       case 'delta':
         return this.delta(event.text);
       case 'signature':
-        return this.signature(event);
+        if (this.open === 'thinking') this.thought.seal(event.signature);
+        return this.open === 'tool-call' ? this.told(this.calls.seal(event.signature)) : [];
       case 'part-end':
         return this.end();
       default:
@@ -53,85 +50,57 @@ export class ChatDeltas {
     }
   }
 
-  private part(event: PartEvent): readonly Delta[] {
-    this.open = event;
+  private part(event: PartEvent): void {
+    this.open = event.part;
     switch (event.part) {
       case 'text':
+        break;
       case 'thinking':
-        this.thought = [];
-        this.size = 0;
-        return [];
+        this.thought.begin();
+        break;
       case 'redacted-thinking':
-        this.thoughts.push({ kind: 'redacted', data: event.data });
-        return [];
+        this.calls.carry({ kind: 'redacted', data: event.data });
+        break;
       case 'tool-call':
-        this.held = { id: event.id, name: event.name, json: '' };
-        return [];
+        this.calls.begin(event.id, event.name);
+        break;
       case 'media':
         throw new Error('A message of an assistant cannot hold a file');
     }
   }
 
   private delta(text: string): readonly Delta[] {
-    switch (this.open?.part) {
+    switch (this.open) {
       case 'text':
         return [{ content: text }];
       case 'thinking':
-        this.keep(text);
+        this.thought.add(text);
         return [{ reasoning_content: text }];
       case 'tool-call':
-        if (this.held === undefined) return [this.arguments(text)];
-        if (this.held.json !== '') return [...this.begin([]), this.arguments(text)];
-        this.held.json = text;
-        return [];
-      default:
-        return [];
-    }
-  }
-
-  private signature({ signature }: Extract<NeutralEvent, { type: 'signature' }>): readonly Delta[] {
-    switch (this.open?.part) {
-      case 'thinking':
-        this.thoughts.push({ kind: 'thinking', text: this.thought.join(''), signature });
-        this.open = undefined;
-        return [];
-      case 'tool-call':
-        // Too late once the id is told; no vendor seals a call that it streams.
-        return this.held === undefined ? [] : this.begin([{ kind: 'call', signature }]);
+        return this.told(this.calls.delta(text));
       default:
         return [];
     }
   }
 
   private end(): readonly Delta[] {
-    const { open } = this;
-    const told = this.held === undefined ? [] : this.begin([]);
+    const thought = this.open === 'thinking' ? this.thought.end() : undefined;
+    if (thought !== undefined) this.calls.carry(thought);
+    const told = this.open === 'tool-call' ? this.told(this.calls.end()) : [];
     this.open = undefined;
-    const text = this.thought.join('');
-    if (open?.part === 'thinking' && text !== '') this.thoughts.push({ kind: 'thinking', text });
     return told;
   }
 
-  /** The first delta of a call that was held back; one without arguments has none to give. */
-  private begin(seal: readonly Carried[]): readonly Delta[] {
-    const { held } = this;
-    if (held === undefined) return [];
-    const id = packToolId(held.id, [...this.thoughts, ...seal]);
-    const call = { name: held.name, arguments: held.json === '' ? '{}' : held.json };
-    const told = { index: this.calls, id, type: 'function', function: call } as const;
-    this.held = undefined;
-    this.thoughts = [];
-    this.calls += 1;
-    return [{ tool_calls: [told] }];
+  private told(pieces: readonly CallPiece[]): readonly Delta[] {
+    return pieces.map(({ begins, json }) => {
+      if (begins === undefined) return calling({ index: this.begun - 1, function: { arguments: json } });
+      const called = { name: begins.name, arguments: json };
+      this.begun += 1;
+      return calling({ index: this.begun - 1, id: begins.id, type: 'function', function: called });
+    });
   }
+}
 
-  private arguments(json: string): Delta {
-    return { tool_calls: [{ index: this.calls - 1, function: { arguments: json } }] };
-  }
-
-  private keep(text: string): void {
-    this.size += text.length;
-    if (this.size > MAX_FRAME_BYTES) throw new Error('A part of the answer is too large to be translated');
-    this.thought.push(text);
-  }
+function calling(call: ToolCallDelta): Delta {
+  return { tool_calls: [call] };
 }
