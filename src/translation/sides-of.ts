@@ -6,6 +6,7 @@ import { geminiClient } from './gemini/gemini-client.ts';
 import { geminiUpstream } from './gemini/gemini-upstream.ts';
 import { openaiClient } from './openai/openai-client.ts';
 import { openaiUpstream } from './openai/openai-upstream.ts';
+import { responsesClient } from './responses/responses-client.ts';
 import type { ClientSide, UpstreamSide } from './sides.ts';
 
 /** Which dialects clients may speak to accounts of another dialect; one line each. */
@@ -13,6 +14,7 @@ export const CLIENT_SIDES: Partial<Record<DialectName, ClientSide>> = {
   anthropic: anthropicClient,
   gemini: geminiClient,
   openai: openaiClient,
+  'openai-responses': responsesClient,
 };
 
 /** Which dialects a translated call may be written in; one line each. */

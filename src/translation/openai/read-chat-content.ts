@@ -1,7 +1,8 @@
 import { CallError } from '../../dialects/dialect.ts';
 import { cannot } from '../cannot.ts';
 import { Fields, type Leave } from '../fields.ts';
-import type { CacheMark, MediaPart, TextPart } from '../neutral.ts';
+import type { MediaPart, TextPart } from '../neutral.ts';
+import { cacheMark } from './cache-breakpoint.ts';
 import { leaveRest } from './chat-left-out.ts';
 import { fileMedia, imageMedia } from './read-media.ts';
 
@@ -75,15 +76,6 @@ function readFile(file: Fields, leave: Leave): MediaPart {
   const data = required(file, 'file_data', file.text('file_data'));
   leaveRest(file, 'file', leave);
   return { ...fileMedia(data, name, `${at}.file_data`), at, ...(name !== undefined && { name }) };
-}
-
-/** `prompt_cache_breakpoint`: how long is told for the whole request, and is OpenAI's own measure. */
-function cacheMark(part: Fields): { cache?: CacheMark } {
-  const at = part.atOf('prompt_cache_breakpoint');
-  const mark = part.object('prompt_cache_breakpoint');
-  if (at === undefined || mark === undefined) return {};
-  if (mark.text('mode') !== 'explicit') throw new CallError(`${at}.mode: must be explicit`);
-  return { cache: { ttl: undefined, at } };
 }
 
 function nested(part: Fields, name: string): Fields {

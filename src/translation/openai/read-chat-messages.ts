@@ -5,6 +5,7 @@ import { carriedParts } from '../carried-parts.ts';
 import { Fields, type Leave } from '../fields.ts';
 import type { Message, Part, TextPart, ToolCallPart } from '../neutral.ts';
 import { leaveRest } from './chat-left-out.ts';
+import { readArguments } from './read-arguments.ts';
 import { readContent, readTexts } from './read-chat-content.ts';
 
 export interface Conversation {
@@ -118,21 +119,6 @@ function readCall(
   leaveRest(call, 'call', leave);
   const { thoughts, signature } = carriedParts(carried, at);
   return { thoughts, part: { type: 'tool-call', at, id, name, input, ...(signature && { signature }) } };
-}
-
-/** The arguments' text, which a model may have left unfinished; every vendor wants an object. */
-function readArguments(called: Fields): string {
-  const text = called.text('arguments') ?? '';
-  if (text.trim() === '') return '{}';
-  const at = `${called.at}.arguments`;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new CallError(`${at}: must be JSON`);
-  }
-  Fields.of(value, at);
-  return text;
 }
 
 function readResult(message: Fields, { leave, names }: Reading): Part {
