@@ -35,7 +35,8 @@ beforeAll(async () => {
   });
   claude = await rehearsal.claudeAccount();
   gemini = await rehearsal.geminiAccount();
-  key = await rehearsal.key({ accounts: [claude.id, gemini.id] });
+  const openai = await rehearsal.openaiAccount();
+  key = await rehearsal.key({ accounts: [claude.id, gemini.id, openai.id] });
 });
 afterEach(async () => {
   await eventually(() => rehearsal.quiet());
@@ -209,7 +210,11 @@ describe('C2: a client that leaves in mid-stream', () => {
   it('at the very moment of the head leaves one row, and nothing in flight', async () => {
     await Promise.all(
       Array.from({ length: 20 }, async (_, at) => {
-        const one = asking(STREAMS[at % 3] ?? 'Claude SSE', key.key, '[[sim: deltas=50 every=5]]');
+        const one = asking(
+          STREAMS[at % STREAMS.length] ?? 'Claude SSE',
+          key.key,
+          '[[sim: deltas=50 every=5]]',
+        );
         const asked = request(rehearsal.url + one.path, { method: 'POST', headers: one.headers });
         asked.on('error', () => undefined);
         asked.on('response', () => asked.destroy());

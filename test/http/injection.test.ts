@@ -12,7 +12,7 @@ let key: string;
 
 beforeAll(async () => {
   rehearsal = await Rehearsal.start({ RELAY_IDLE_TIMEOUT_MS: '400' });
-  await Promise.all([rehearsal.claudeAccount(), rehearsal.geminiAccount()]);
+  await Promise.all([rehearsal.claudeAccount(), rehearsal.geminiAccount(), rehearsal.openaiAccount()]);
   key = (await rehearsal.key()).key;
 });
 afterEach(() => eventually(() => rehearsal.quiet()));
