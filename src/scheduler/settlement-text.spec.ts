@@ -37,14 +37,15 @@ describe('a settlement as text', () => {
     expect(settlementOfText(textOfSettlement(unpriced))).toEqual(unpriced);
   });
 
-  it.each([
-    '',
-    'no JSON',
-    'null',
-    '[]',
-    '{}',
-    '{"requestId":"x","usage":{},"admittedAt":"never","costNanos":"1"}',
-  ])('is none: %s', (text) => {
+  it('says what a checkpoint says', () => {
+    const stage = { final: true, outcome: 'partial', reason: 'replica-lost', estimated: true } as const;
+    expect(settlementOfText(textOfSettlement(SETTLEMENT, stage))).toEqual({ ...SETTLEMENT, ...stage });
+  });
+
+  const fields = JSON.parse(textOfSettlement(SETTLEMENT)) as unknown[];
+  const short = JSON.stringify(fields.slice(0, -1));
+  const nameless = JSON.stringify([null, ...fields.slice(1)]);
+  it.each(['', 'no JSON', 'null', '[]', '{}', short, nameless])('is none: %s', (text) => {
     expect(settlementOfText(text)).toBeUndefined();
   });
 });

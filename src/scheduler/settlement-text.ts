@@ -1,37 +1,114 @@
+import type { Usage } from '../dialects/dialect.ts';
 import type { Settlement } from './settlement.ts';
 
-/** Fields that JSON does not know. */
-type Special = {
-  [K in keyof Settlement]-?: [Extract<Settlement[K], bigint | Date>] extends [never] ? never : K;
-}[keyof Settlement];
+/** What a checkpoint says otherwise than the attempt itself would at that moment. */
+export type Stage = Pick<Settlement, 'final' | 'outcome' | 'reason' | 'estimated'>;
 
-/** A new field of such a type does not compile before it stands here. */
-const READ: { readonly [K in Special]: (text: string) => NonNullable<Settlement[K]> } = {
-  admittedAt: (text) => new Date(text),
-  costNanos: (text) => BigInt(text),
-};
-const SPECIAL = Object.keys(READ) as readonly Special[];
+type Plain = string | number | boolean | null;
 
-/** A settlement as the spool keeps it; it holds ids and figures, no credential and nothing of a body. */
-export function textOfSettlement(settlement: Settlement): string {
-  return JSON.stringify({
-    ...settlement,
-    costNanos: settlement.costNanos === null ? null : String(settlement.costNanos),
-  });
+/**
+ * A settlement as the spool keeps it: a JSON array without names, since a request's three texts are written while it is
+ * served. It holds ids and figures, no credential and nothing of a body. New fields come last: a text of an older build
+ * is shorter.
+ */
+export function textOfSettlement(s: Settlement, stage: Stage = s): string {
+  const { usage } = s;
+  const tools = usage.serverTools;
+  return JSON.stringify([
+    s.requestId,
+    s.attempt,
+    stage.final,
+    s.epoch,
+    s.keyId,
+    s.accountId,
+    s.lane,
+    s.door,
+    s.kind,
+    s.model,
+    s.upstreamModel,
+    s.stream,
+    s.admittedAt.getTime(),
+    stage.outcome,
+    s.status,
+    stage.reason,
+    stage.estimated,
+    s.suspicious,
+    s.costNanos === null ? null : String(s.costNanos),
+    s.priceId,
+    s.firstByteMs,
+    s.durationMs,
+    s.upstreamRequestId,
+    s.clientRequestId,
+    usage.inputTokens,
+    usage.cacheReadTokens,
+    usage.cacheWrite5mTokens,
+    usage.cacheWrite1hTokens,
+    usage.outputTokens,
+    usage.reasoningTokens,
+    hasNone(tools) ? null : tools,
+  ] satisfies (Plain | Usage['serverTools'])[]);
 }
 
-/** Undefined: none, or one of another build that lacks what every settlement has. */
+const FIELDS = 31;
+
+/** Undefined: it is none, or lacks what every settlement has. */
 export function settlementOfText(text: string): Settlement | undefined {
   try {
-    const plain = JSON.parse(text) as Record<string, unknown>;
-    for (const name of SPECIAL) {
-      const value = plain[name];
-      if (value !== null) plain[name] = READ[name](value as string);
-    }
-    const settlement = plain as unknown as Settlement;
-    const whole = typeof settlement.requestId === 'string' && typeof settlement.usage === 'object';
-    return whole && !Number.isNaN(settlement.admittedAt.getTime()) ? settlement : undefined;
+    const fields = JSON.parse(text) as unknown;
+    return Array.isArray(fields) && fields.length >= FIELDS ? settlementOf(fields) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** What the record's sum has vouched for is of the types that were written. */
+function settlementOf(fields: readonly unknown[]): Settlement | undefined {
+  let at = 0;
+  const next = <T>(): T => fields[at++] as T;
+  const read = {
+    requestId: next<string>(),
+    attempt: next<number>(),
+    final: next<boolean>(),
+    epoch: next<string>(),
+    keyId: next<string>(),
+    accountId: next<string>(),
+    lane: next<Settlement['lane']>(),
+    door: next<string>(),
+    kind: next<string>(),
+    model: next<string>(),
+    upstreamModel: next<string>(),
+    stream: next<boolean>(),
+    admittedAt: new Date(next<number>()),
+    outcome: next<Settlement['outcome']>(),
+    status: next<number | null>(),
+    reason: next<string | null>(),
+    estimated: next<boolean>(),
+    suspicious: next<boolean>(),
+    costNanos: nanosOf(next<string | null>()),
+    priceId: next<string | null>(),
+    firstByteMs: next<number | null>(),
+    durationMs: next<number>(),
+    upstreamRequestId: next<string | null>(),
+    clientRequestId: next<string | null>(),
+    usage: {
+      inputTokens: next<number>(),
+      cacheReadTokens: next<number>(),
+      cacheWrite5mTokens: next<number>(),
+      cacheWrite1hTokens: next<number>(),
+      outputTokens: next<number>(),
+      reasoningTokens: next<number>(),
+      serverTools: next<Usage['serverTools'] | null>() ?? {},
+    },
+  } satisfies Settlement;
+  const whole = typeof read.requestId === 'string' && !Number.isNaN(read.admittedAt.getTime());
+  return whole ? read : undefined;
+}
+
+function nanosOf(text: string | null): bigint | null {
+  return text === null ? null : BigInt(text);
+}
+
+function hasNone(tools: Usage['serverTools']): boolean {
+  for (const _ in tools) return false;
+  return true;
 }

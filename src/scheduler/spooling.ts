@@ -2,10 +2,14 @@ import { join } from 'node:path';
 import { SPOOL_FILES, type SpoolFiles } from '../spool/spool-files.ts';
 import { SPOOL_LIMITS, SpoolFolder, type SpoolLimits, type SpoolState } from '../spool/spool-folder.ts';
 import { idOfSettlement, type Settlement } from './settlement.ts';
-import { textOfSettlement } from './settlement-text.ts';
+import { type Stage, textOfSettlement } from './settlement-text.ts';
 
 /** The reason of a row that a replay made of a checkpoint. */
 export const REPLICA_LOST = 'replica-lost';
+
+/** How an attempt ended whose process died before anything was seen of its answer, and after. */
+const OPENED: Stage = { final: true, outcome: 'orphaned', reason: null, estimated: true };
+const SEEN: Stage = { final: true, outcome: 'partial', reason: REPLICA_LOST, estimated: true };
 
 export interface SpoolEvents {
   /** A record was written, or could not be. */
@@ -83,7 +87,7 @@ export class Spooling {
     if (this.settings.spoolDir === undefined) return;
     const first = snapshot();
     this.running.set(idOfSettlement(first), { snapshot, seen: 0 });
-    this.write({ ...first, final: true, outcome: 'orphaned', estimated: true });
+    this.write(first, OPENED);
   }
 
   /** The attempt has usage to show for the first time. */
@@ -132,11 +136,12 @@ export class Spooling {
     const seen = seenIn(now);
     if (seen === running.seen) return;
     running.seen = seen;
-    this.write({ ...now, final: true, outcome: 'partial', reason: REPLICA_LOST, estimated: true });
+    this.write(now, SEEN);
   }
 
-  private write(settlement: Settlement): void {
-    const written = this.folder?.append(idOfSettlement(settlement), textOfSettlement(settlement)) ?? false;
+  private write(settlement: Settlement, stage?: Stage): void {
+    const text = textOfSettlement(settlement, stage);
+    const written = this.folder?.append(idOfSettlement(settlement), text) ?? false;
     this.events.record(written);
   }
 }

@@ -1,14 +1,14 @@
 import { crc32 } from 'node:zlib';
 
 /**
- * A record in a segment: mark (2 bytes, none of which occurs in UTF-8), length of the text (4, little endian), CRC-32
- * of that length and the text (4, likewise), text. What was torn or flipped is known by its sum, and the next sound
+ * A record in a segment: mark (2 bytes, none of which occurs in UTF-8), CRC-32 of all that follows (4, little endian),
+ * length of the text (4, likewise), text. What was torn or flipped is known by its sum, and the next sound
  * record is found by its mark.
  */
 const MARK = 0xfeff;
 const MARK_BYTES = Buffer.from([0xff, 0xfe]);
-const LENGTH_AT = 2;
-const SUM_AT = 6;
+const SUM_AT = 2;
+const LENGTH_AT = 6;
 const TEXT_AT = 10;
 
 /** A settlement has about 700 bytes. */
@@ -65,8 +65,7 @@ function lengthAt(bytes: Buffer, at: number): number | undefined {
 }
 
 function sumOf(bytes: Buffer, at: number, length: number): number {
-  const text = bytes.subarray(at + TEXT_AT, at + TEXT_AT + length);
-  return crc32(text, crc32(bytes.subarray(at + LENGTH_AT, at + SUM_AT)));
+  return crc32(bytes.subarray(at + LENGTH_AT, at + TEXT_AT + length));
 }
 
 function nextMark(bytes: Buffer, from: number): number {

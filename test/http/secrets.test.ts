@@ -514,7 +514,7 @@ describe('what is secret (S3, U17)', () => {
     );
     const texts = files.map((file) => readFileSync(join(file.parentPath, file.name), 'utf8')).join('');
     // Not merely empty: the last calls are in it until their segment is full.
-    expect(texts).toContain('"outcome":"completed"');
+    expect(texts).toContain(',"completed",200,');
     const told = [...secrets, ...passing]
       .filter(([, secret]) => texts.includes(secret))
       .map(([what]) => what);
