@@ -1,12 +1,10 @@
+import { BYTES_PER_TOKEN } from '../dialects/bytes-per-token.ts';
 import { type AnswerReader, type Call, NO_USAGE, type Usage } from '../dialects/dialect.ts';
 import type { Lease } from '../scheduler/admission.ts';
 import type { Outcome, Settlement } from '../scheduler/settlement.ts';
 import type { Account } from '../upstream/account.ts';
 import type { PriceBook } from '../usage/price-book.ts';
 import type { Exchange } from './exchange.ts';
-
-/** Bytes of generated text to a token, for answers whose usage never came (a usual rule of thumb for English). */
-const BYTES_PER_TOKEN = 4;
 
 /** What is known of one attempt while it runs; becomes one settlement. */
 export class AttemptRecord {

@@ -1,4 +1,4 @@
-import type { Call, Framing } from '../dialects/dialect.ts';
+import type { Call, Framing, Usage } from '../dialects/dialect.ts';
 import type { AnswerContext, NeutralEvent, NeutralRequest } from './neutral.ts';
 
 /** A dialect as clients speak it: its calls are read, its answers are written. */
@@ -50,3 +50,13 @@ export interface EventReader {
 
 /** Larger than any frame a vendor sends: a tool's whole input comes in one (Gemini). */
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
+/** From one dialect's embeddings to another's. @throws CallError naming the client's field */
+export type EmbedWay = (call: Call, model: string) => TranslatedEmbedding;
+
+export interface TranslatedEmbedding extends Pick<Call, 'operation' | 'body'> {
+  /** By the names of `x-relay-edits`. */
+  readonly edits: readonly string[];
+  /** The client's document. @throws Error when the upstream's is not its dialect's */
+  readonly document: (answer: unknown, usage: Usage) => object;
+}

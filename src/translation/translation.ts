@@ -1,7 +1,7 @@
 import type { Call, DialectName, Framing, Operation } from '../dialects/dialect.ts';
 import type { AnswerContext, NeutralRequest } from './neutral.ts';
 import { cannot } from './cannot.ts';
-import { CLIENT_SIDES, UPSTREAM_SIDES } from './sides-of.ts';
+import { CLIENT_SIDES, EMBED_WAYS, UPSTREAM_SIDES } from './sides-of.ts';
 import { type AnswerTranslator, documentAnswer, streamedAnswer } from './translated-answer.ts';
 
 /** Where the clients' documents hold the conversation. */
@@ -26,6 +26,7 @@ export function translatable(from: DialectName, to: DialectName, operation: Oper
     case 'count':
       return client.countDocument !== undefined && upstream.readCount !== undefined;
     case 'embed':
+      return EMBED_WAYS[from]?.[to] !== undefined;
     case 'batch-embed':
       return false;
   }
@@ -33,6 +34,7 @@ export function translatable(from: DialectName, to: DialectName, operation: Oper
 
 /** @param model the upstream's name for it. @throws CallError that names the client's field */
 export function translate(call: Call, to: DialectName, model: string): Translation {
+  if (call.operation === 'embed') return translatedEmbedding(call, to, model);
   const client = CLIENT_SIDES[call.dialect];
   const upstream = UPSTREAM_SIDES[to];
   if (client === undefined || upstream === undefined) {
@@ -67,6 +69,28 @@ export function translate(call: Call, to: DialectName, model: string): Translati
         ? documentAnswer((document) => client.document(upstream.read(document), context))
         : streamedAnswer(upstream.reader(), client.writer(context, clientFraming(call.framing)));
     },
+  };
+}
+
+/** Embeddings are no conversation, and do not go through the middle form. */
+function translatedEmbedding(call: Call, to: DialectName, model: string): Translation {
+  const way = EMBED_WAYS[call.dialect]?.[to];
+  if (way === undefined) throw new Error(`Embeddings are not translated from ${call.dialect} to ${to}`);
+  const { edits, document, ...sent } = way(call, model);
+  return {
+    call: {
+      dialect: to,
+      lane: call.lane,
+      model,
+      modelSpans: [],
+      framing: 'json',
+      maxOutputTokens: undefined,
+      headers: { accept: 'application/json' },
+      query: '',
+      ...sent,
+    },
+    edits: [`translated:${call.dialect}>${to}`, ...edits],
+    answer: ({ usage }) => documentAnswer((answer) => document(answer, usage())),
   };
 }
 

@@ -1,5 +1,5 @@
 import { createOpenAI } from '@ai-sdk/openai';
-import { generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai';
+import { embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai';
 import OpenAI from 'openai';
 import { Rehearsal } from '../support/relay.ts';
 
@@ -7,6 +7,7 @@ import { Rehearsal } from '../support/relay.ts';
 
 const CLAUDE = 'claude-sonnet-5';
 const GEMINI = 'gemini-3.5-flash';
+const EMBEDDING = 'gemini-embedding-001';
 const MODELS = [CLAUDE, GEMINI];
 const parameters = {
   type: 'object' as const,
@@ -21,7 +22,7 @@ let key: string;
 beforeAll(async () => {
   rehearsal = await Rehearsal.start();
   await rehearsal.claudeAccount({ models: { allow: [CLAUDE] } });
-  await rehearsal.geminiAccount({ models: { allow: [GEMINI] } });
+  await rehearsal.geminiAccount({ models: { allow: [GEMINI, EMBEDDING] } });
   key = (await rehearsal.key()).key;
 });
 afterEach(async () => {
@@ -189,5 +190,63 @@ describe('the AI SDK on chat completions by another vendor', () => {
       expect(await streamed.steps).toHaveLength(2);
       expect(asked()).toMatch(/"(signature|thoughtSignature)":/);
     }
+  });
+});
+
+describe('embeddings by Gemini', () => {
+  it('are the same as numbers and as bytes, which the SDK asks for by itself', async () => {
+    const body = { model: EMBEDDING, input: ['one', 'two'], dimensions: 8 };
+    const numbers = await sdk().embeddings.create({ ...body, encoding_format: 'float' });
+    expect(rehearsal.simulator.requests.at(-1)?.url).toBe(`/v1beta/models/${EMBEDDING}:batchEmbedContents`);
+    const bytes = await sdk().embeddings.create(body);
+    expect(bytes.data.map(({ embedding }) => embedding)).toEqual(
+      numbers.data.map(({ embedding }) => embedding.map(Math.fround)),
+    );
+    expect(numbers.data.map(({ index, embedding }) => [index, embedding.length])).toEqual([
+      [0, 8],
+      [1, 8],
+    ]);
+    expect(bytes).toMatchObject({ object: 'list', model: EMBEDDING });
+  });
+
+  it('tell the client what is booked', async () => {
+    const { usage } = await sdk().embeddings.create({ model: EMBEDDING, input: 'Hello' });
+    expect(usage.prompt_tokens).toBeGreaterThan(0);
+    expect(await rehearsal.lastRow()).toMatchObject({
+      door: 'openai',
+      kind: 'gemini',
+      outcome: 'completed',
+      input_tokens: String(usage.prompt_tokens),
+      output_tokens: '0',
+      estimated: true,
+    });
+  });
+
+  it('are refused for tokens, and where nobody embeds', async () => {
+    const tokens = await post('/v1/embeddings', { model: EMBEDDING, input: [1, 2, 3] });
+    expect(tokens).toMatchObject({ status: 400 });
+    expect(errorOf(tokens.text)).toMatchObject({ param: 'input' });
+    expect((await post('/v1/embeddings', { model: CLAUDE, input: 'x' })).status).toBe(404);
+    expect(rehearsal.simulator.requests).toHaveLength(0);
+  });
+
+  it('fail as the upstream says', async () => {
+    rehearsal.simulator.plan({
+      path: '/v1beta/models/gemini-embedding',
+      times: 1,
+      fault: { status: 400, message: 'Too many' },
+    });
+    const refused = await post('/v1/embeddings', { model: EMBEDDING, input: 'x' });
+    expect(refused.status).toBe(400);
+    expect(errorOf(refused.text).message).toContain('Too many');
+    rehearsal.simulator.plan({ path: '/v1beta/models/gemini-embedding', times: 1, fault: { badJson: true } });
+    expect((await post('/v1/embeddings', { model: EMBEDDING, input: 'x' })).status).toBe(502);
+  });
+
+  it('are what the AI SDK takes', async () => {
+    const model = createOpenAI({ baseURL: `${rehearsal.url}/v1`, apiKey: key }).textEmbeddingModel(EMBEDDING);
+    const { embeddings, usage } = await embedMany({ model, values: ['one', 'two'], maxRetries: 0 });
+    expect(embeddings.map(({ length }) => length)).toEqual([16, 16]);
+    expect(usage.tokens).toBeGreaterThan(0);
   });
 });

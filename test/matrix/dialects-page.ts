@@ -50,6 +50,9 @@ export function dialectsPage(): string {
     notes.map((note, index) => `${index + 1}. ${note}`).join('\n'),
     '## What is refused, left out and told',
     'A field that the account’s dialect cannot say is a 400 that names it, before anything is taken. Advice to a vendor (a cache hint, an accounting tag) is left out and told as `left-out:FIELD`. A signature that another vendor minted is taken out with its block and told as `signature:foreign`. Thoughts and signatures that a client’s dialect has no field for travel inside the ids of tool calls or in the place of a signature, so that the next turn works on any replica.',
+    '`POST /v1/responses` is translated for every account, and nothing is kept between two calls: `previous_response_id`, `conversation`, `prompt`, `background` and items by reference are refused; clients that refer to what OpenAI keeps (the AI SDK does, unless told otherwise) are told `store: false`.',
+    '## Embeddings',
+    '`POST /v1/embeddings` is served by OpenAI-compatible accounts, byte for byte, and by Gemini accounts, as batchEmbedContents: texts, `dimensions` and both values of `encoding_format`; tokens are refused. Gemini tells no usage of embeddings, so the client is told the estimate that is booked.',
   ]
     .join('\n\n')
     .concat('\n');

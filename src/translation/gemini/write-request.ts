@@ -106,6 +106,7 @@ function callingConfig(choice: ToolChoice | undefined, strict: boolean): object 
   }
 }
 
-function resourceName(model: string): string {
+/** As bodies name a model, where they have to. */
+export function resourceName(model: string): string {
   return /^(models|tunedModels)\//.test(model) ? model : `models/${model}`;
 }
