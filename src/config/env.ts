@@ -47,6 +47,10 @@ export interface Env {
   /** Where each replica keeps what it would still have to settle; undefined: nowhere. */
   readonly spoolDir: string | undefined;
   readonly spoolMaxBytes: number;
+  /** How often the ledger's sums by hour and day are brought up to date. */
+  readonly foldMs: number;
+  /** Whole months of ledger rows kept beside the current one; 0 = all. Sums are always kept. */
+  readonly ledgerKeepMonths: number;
   readonly configPollMs: number;
   /** False turns off LISTEN, so that only the poll brings changes (rehearsal of a lost hint). */
   readonly configHint: boolean;
@@ -171,6 +175,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
     epochTtlMs: ms('RELAY_EPOCH_TTL_MS', 10_000),
     sweepMs: ms('RELAY_SWEEP_MS', 2_000),
     spoolDir: spoolDir === 'off' ? undefined : spoolDir,
+    foldMs: ms('RELAY_USAGE_FOLD_MS', 60_000),
+    ledgerKeepMonths: whole('RELAY_LEDGER_KEEP_MONTHS', 0, 0, 1_200),
     spoolMaxBytes: whole('RELAY_SPOOL_MAX_BYTES', 64 * MIB, MIB, 1024 * MIB),
     configPollMs: ms('RELAY_CONFIG_POLL_MS', 2_000),
     configHint: hint !== 'off',

@@ -5,6 +5,7 @@ import { Scheduling1763800001000 } from '../../migrations/1763800001000-scheduli
 import { AccountSettings1763800002000 } from '../../migrations/1763800002000-account-settings.ts';
 import { CallAttempts1763800003000 } from '../../migrations/1763800003000-call-attempts.ts';
 import { Installation1763800006000 } from '../../migrations/1763800006000-installation.ts';
+import { UsageRollups1763800006100 } from '../../migrations/1763800006100-usage-rollups.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { withSessionSettings } from './session-settings.ts';
 
@@ -15,6 +16,7 @@ export const MIGRATIONS = [
   AccountSettings1763800002000,
   CallAttempts1763800003000,
   Installation1763800006000,
+  UsageRollups1763800006100,
   AccountHealth1763800010000,
 ];
 

@@ -4,4 +4,4 @@ import type { Env } from '../config/env.ts';
 export type Clocks = Pick<Env, 'heartbeatMs' | 'epochTtlMs' | 'sweepMs'>;
 
 /** What the scheduler takes from the environment. */
-export type SchedulerSettings = Clocks & Pick<Env, 'spoolDir' | 'spoolMaxBytes'>;
+export type SchedulerSettings = Clocks & Pick<Env, 'spoolDir' | 'spoolMaxBytes' | 'ledgerKeepMonths'>;

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import type { Queryable } from '../database/statement.ts';
-import type { Clocks } from './clocks.ts';
+import type { SchedulerSettings } from './clocks.ts';
 import type { Replays } from './replays.ts';
 import type { Replica } from './replica.ts';
 import { forgetCooldowns } from './sql/cooldowns.ts';
 import { forgetEpochs, sweepEpochs } from './sql/epochs.ts';
-import { ensureLedgerPartitions } from './sql/ledger-partitions.ts';
+import { dropLedgerPartitions, ensureLedgerPartitions } from './sql/ledger-partitions.ts';
 import type { Spooling } from './spooling.ts';
 import type { Strays } from './strays.ts';
 
@@ -34,7 +34,7 @@ export class Maintenance {
     private readonly strays: Strays,
     private readonly spooling: Spooling,
     private readonly replays: Replays,
-    private readonly clocks: Clocks,
+    private readonly clocks: SchedulerSettings,
     private readonly log: Logger,
   ) {}
 
@@ -77,6 +77,9 @@ export class Maintenance {
 
   private async tend(): Promise<void> {
     await ensureLedgerPartitions(this.db);
+    const { ledgerKeepMonths } = this.clocks;
+    const dropped = ledgerKeepMonths > 0 ? await dropLedgerPartitions(this.db, ledgerKeepMonths) : 0;
+    if (dropped > 0) this.log.info({ dropped }, 'months of the ledger dropped');
     await forgetEpochs(this.db);
     await forgetCooldowns(this.db);
   }

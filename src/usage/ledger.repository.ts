@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { requestIdBounds } from '../database/request-id.ts';
-import type { AttemptRow, Dimension, UsageRow } from './ledger-row.ts';
+import type { AttemptRow } from './ledger-row.ts';
 import type { TimeRange } from './time-range.ts';
 
 export interface RequestFilter {
@@ -10,17 +10,6 @@ export interface RequestFilter {
   readonly model?: string;
   readonly outcome?: string;
 }
-
-/** How each dimension is selected; fixed text, never a caller's. */
-const SELECTED: Readonly<Record<Dimension, string>> = {
-  key: 'key_id as "keyId"',
-  account: 'account_id as "accountId"',
-  model: 'model',
-  kind: 'kind',
-  day: `to_char(admitted_at at time zone 'utc', 'YYYY-MM-DD') as day`,
-  hour: `to_char(admitted_at at time zone 'utc', 'YYYY-MM-DD"T"HH24":00:00Z"') as hour`,
-  outcome: 'outcome',
-};
 
 const TOKENS = `
   input_tokens as "inputTokens", cache_read_tokens as "cacheReadTokens",
@@ -31,43 +20,6 @@ const TOKENS = `
 @Injectable()
 export class LedgerRepository {
   constructor(private readonly database: DataSource) {}
-
-  /** One row for each combination that occurs, in the order of `by`; without dimensions one row of sums. */
-  usage(
-    range: TimeRange,
-    by: readonly Dimension[],
-    keyId: string | undefined,
-    limit: number,
-  ): Promise<UsageRow[]> {
-    const places = by.map((_, index) => index + 1).join(', ');
-    const ids = requestIdBounds(range.from, range.to);
-    return this.database.query<UsageRow[]>(
-      `with sums as (
-         select ${by.map((dimension) => `${SELECTED[dimension]},`).join(' ')}
-           count(distinct request_id) as requests, count(*) as attempts,
-           coalesce(sum(input_tokens), 0) as "inputTokens",
-           coalesce(sum(cache_read_tokens), 0) as "cacheReadTokens",
-           coalesce(sum(cache_write_5m_tokens), 0) as "cacheWrite5mTokens",
-           coalesce(sum(cache_write_1h_tokens), 0) as "cacheWrite1hTokens",
-           coalesce(sum(output_tokens), 0) as "outputTokens",
-           coalesce(sum(reasoning_tokens), 0) as "reasoningTokens",
-           coalesce(sum(cost_nanos), 0) as "costNanos",
-           count(*) filter (where cost_nanos is null) as unpriced,
-           count(*) filter (where estimated) as estimated
-         from ledger
-         where request_id >= $1 and request_id < $2 and admitted_at >= $3 and admitted_at < $4
-           and ($5::uuid is null or key_id = $5)
-         ${places === '' ? '' : `group by ${places} order by ${places}`}
-         limit $6)
-       select sums.* ${by.includes('key') ? ', k.name as "keyName"' : ''}
-         ${by.includes('account') ? ', a.name as "accountName"' : ''}
-       from sums
-         ${by.includes('key') ? 'left join api_keys k on k.id = sums."keyId"' : ''}
-         ${by.includes('account') ? 'left join accounts a on a.id = sums."accountId"' : ''}
-       ${places === '' ? '' : `order by ${places}`}`,
-      [ids.from, ids.to, range.from, range.to, keyId ?? null, limit],
-    );
-  }
 
   /** Ids of calls with an attempt that matches, newest first, below `before`. An open attempt's outcome is `open`. */
   async requestIds(

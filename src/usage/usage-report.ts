@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { ProblemError } from '../errors/problem-error.ts';
 import { toCsv } from './csv.ts';
-import { LedgerRepository } from './ledger.repository.ts';
 import type { Dimension, UsageRow } from './ledger-row.ts';
 import { formatUsd } from './money.ts';
 import { rangeOf } from './time-range.ts';
+import { UsageSumsRepository } from './usage-sums.repository.ts';
 import type { UsageItemDto, UsageReportDto } from './usage.dto.ts';
 
 /** More rows than a person reads; beyond it the range or the dimensions are to be narrowed. */
@@ -32,12 +32,12 @@ export interface UsageQuestion {
 
 @Injectable()
 export class UsageReport {
-  constructor(private readonly ledger: LedgerRepository) {}
+  constructor(private readonly sums: UsageSumsRepository) {}
 
   /** For one key, or for all. @throws ProblemError naming the field */
   async read(query: UsageQuestion, keyId?: string): Promise<UsageReportDto> {
     const range = rangeOf(query, new Date());
-    const rows = await this.ledger.usage(range, query.groupBy, keyId, MOST_ROWS + 1);
+    const rows = await this.sums.usage(range, query.groupBy, keyId, MOST_ROWS + 1);
     if (rows.length > MOST_ROWS) {
       const problem = `makes more than ${MOST_ROWS} rows; ask for fewer dimensions or a shorter range`;
       throw ProblemError.fields([{ field: 'groupBy', problem }]);

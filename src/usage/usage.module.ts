@@ -11,7 +11,9 @@ import { Repricing } from './repricing.ts';
 import { RequestsController } from './requests.controller.ts';
 import { UnpricedRepository } from './unpriced.repository.ts';
 import { UsageController } from './usage.controller.ts';
+import { UsageFolding } from './usage-folding.ts';
 import { UsageReport } from './usage-report.ts';
+import { UsageSumsRepository } from './usage-sums.repository.ts';
 
 /** Prices, and what people ask of the ledger. */
 @Module({
@@ -26,6 +28,8 @@ import { UsageReport } from './usage-report.ts';
     UnpricedRepository,
     Repricing,
     UsageReport,
+    UsageSumsRepository,
+    UsageFolding,
   ],
   exports: [PriceBook],
 })

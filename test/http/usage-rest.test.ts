@@ -396,7 +396,7 @@ describe('GET /me', () => {
       id: made.id,
       name: 'mine',
       prefix: made.prefix,
-      scopes: ['claude', 'gemini', 'openai'],
+      scopes: ['claude', 'gemini', 'openai', 'bedrock'],
       models: ['claude-*'],
       limits: { concurrency: { limit: 3, inUse: 2, left: 1 } },
       expiresAt: null,

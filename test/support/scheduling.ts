@@ -93,6 +93,7 @@ export class SchedulingRig {
         ...(options.clocks ?? CALM),
         spoolDir: options.spoolDir,
         spoolMaxBytes: 16 * 1024 * 1024,
+        ledgerKeepMonths: 0,
       },
       pino({ level: 'silent' }),
       new Metrics(),

@@ -2,8 +2,19 @@ import type { Queryable } from '../../database/statement.ts';
 
 const ENSURE = { name: 'ensure-ledger-partitions', text: 'select ensure_ledger_partitions() as made' };
 
+const DROP = {
+  name: 'drop-ledger-partitions',
+  text: 'select drop_ledger_partitions($1::integer) as dropped',
+};
+
 /** Partitions of this month and the next two, by the database clock; answers how many had to be made. */
 export async function ensureLedgerPartitions(db: Queryable): Promise<number> {
   const [row] = await db.run<{ made: number }>(ENSURE, []);
   return row?.made ?? 0;
+}
+
+/** Of months that ended so many whole months before this one began; answers how many. */
+export async function dropLedgerPartitions(db: Queryable, keepMonths: number): Promise<number> {
+  const [row] = await db.run<{ dropped: number }>(DROP, [keepMonths]);
+  return row?.dropped ?? 0;
 }
