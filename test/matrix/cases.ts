@@ -120,7 +120,10 @@ export const CASES: readonly Case[] = [
         expect(said.stop).toBe('tools');
         expect(said.calls.map(({ name }) => name)).toEqual(['get_weather', 'get_time']);
         expect(said.calls[1]?.input).toEqual({ zone: textWith('é🙂') });
-        expect(new Set(said.calls.map(({ id }) => id)).size).toBe(2);
+        const ids = said.calls.map(({ id }) => id).filter((id) => id !== '');
+        // Gemini itself need not name its calls; whoever else serves, each has a name of its own.
+        if (cell.door !== 'gemini' || cell.account !== 'gemini') expect(ids).toHaveLength(2);
+        expect(new Set(ids).size).toBe(ids.length);
       }
     },
   },
@@ -201,7 +204,9 @@ export const CASES: readonly Case[] = [
     title: 'blocked',
     async run(cell) {
       for (const way of ['say', 'stream'] as const) {
-        const said = await cell.driver[way](ask(cell, cell.serving.blocks));
+        // Converse has no word for a model's refusal (`StopReason` of the AWS SDK): a filter stops it.
+        const blocks = cell.door === 'bedrockConverse' ? 'stop=content_filtered' : cell.serving.blocks;
+        const said = await cell.driver[way](ask(cell, blocks));
         expect(said).toMatchObject({ stop: 'refusal', calls: [] });
       }
     },

@@ -38,7 +38,7 @@ const CLAUDE = 'claude-sonnet-5';
 const GEMINI = 'gemini-3.5-flash';
 const OPENAI = 'gpt-5-mini';
 const OPENAI_STOPPING = 'gpt-4.1';
-const BEDROCK_CLAUDE = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
+const BEDROCK_CLAUDE = 'us.anthropic.claude-sonnet-5';
 const BEDROCK_OTHER = 'us.amazon.nova-2-lite-v1:0';
 
 export const ACCOUNTS = {

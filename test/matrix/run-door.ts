@@ -13,7 +13,7 @@ export function runDoor(door: DoorName): void {
   beforeAll(async () => {
     rehearsal = await Rehearsal.start();
     await Promise.all(cells.map(([account]) => ACCOUNTS[account].make(rehearsal)));
-    key = (await rehearsal.key({ scopes: ['claude', 'gemini', 'openai'] })).key;
+    key = (await rehearsal.key({ scopes: ['claude', 'gemini', 'openai', 'bedrock'] })).key;
   });
   afterEach(async () => {
     await rehearsal.quiet();

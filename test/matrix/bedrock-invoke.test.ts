@@ -1,0 +1,3 @@
+import { runDoor } from './run-door.ts';
+
+runDoor('bedrockInvoke');

@@ -1,4 +1,0 @@
-import { runDoor } from './run-door.ts';
-
-describe('invoke', () => runDoor('bedrockInvoke'));
-describe('converse', () => runDoor('bedrockConverse'));
