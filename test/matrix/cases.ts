@@ -18,6 +18,11 @@ export interface Case {
   run(cell: Cell): Promise<void>;
   /** Why a cell is not asked this; undefined = it is. Part of the table of what is supported. */
   absent?(door: DoorName, account: AccountName): string | undefined;
+  /**
+   * Why a cell refuses this by design: the client is told 400 with the name of its field, and where the
+   * relay translates nothing is asked upstream.
+   */
+  refused?(door: DoorName, account: AccountName): string | undefined;
 }
 
 const WEATHER = {
@@ -61,7 +66,7 @@ const ask = (cell: Cell, directive: string, more: Partial<Ask> = {}): Ask => ({
   ...more,
 });
 
-async function failureOf(asked: Promise<unknown>): Promise<unknown> {
+export async function failureOf(asked: Promise<unknown>): Promise<unknown> {
   const answer = await asked.then(
     (value) => ({ value }),
     (error: unknown) => ({ error }),
@@ -189,10 +194,8 @@ export const CASES: readonly Case[] = [
   },
   {
     title: 'structured output',
-    absent: (door, account) => {
-      if (door === 'bedrockConverse') return 'not part of this driver';
-      return account === 'bedrockOther' ? 'refused: Amazon’s own models take no JSON schema' : undefined;
-    },
+    refused: (_, account) =>
+      account === 'bedrockOther' ? 'Amazon’s own models take no JSON schema' : undefined,
     async run(cell) {
       // Closed, as strict vendors insist.
       const schema = { ...CLOCK.schema, additionalProperties: false };

@@ -112,6 +112,14 @@ function inputOf(ask: Ask): { input: ConverseCommandInput; messages: Message[] }
       },
     }),
     ...(ask.thinks && { additionalModelRequestFields: thinking(ask.model) }),
+    ...(ask.schema && {
+      outputConfig: {
+        textFormat: {
+          type: 'json_schema',
+          structure: { jsonSchema: { name: 'answer', schema: JSON.stringify(ask.schema) } },
+        },
+      },
+    }),
   };
   return { input, messages };
 }

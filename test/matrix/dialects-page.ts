@@ -30,8 +30,10 @@ export function dialectsPage(): string {
       CASES.map((one) => [
         one.title,
         ...own.map(({ account }) => {
-          const why = one.absent?.(door, account);
-          return why === undefined ? 'yes' : `no (${noteOf(why)})`;
+          const absent = one.absent?.(door, account);
+          if (absent !== undefined) return `– (${noteOf(absent)})`;
+          const refused = one.refused?.(door, account);
+          return refused === undefined ? 'yes' : `refused (${noteOf(refused)})`;
         }),
       ]),
     )}`;

@@ -1,6 +1,6 @@
 import { closeLentDispatcher } from '../support/genai.ts';
 import { Rehearsal } from '../support/relay.ts';
-import { CASES, type Cell } from './cases.ts';
+import { CASES, type Cell, failureOf } from './cases.ts';
 import { ACCOUNTS, type AccountName, type DoorName, DOORS, type Reach } from './cells.ts';
 
 /** Every case on every account that a door reaches, with the door's official client, over sockets. */
@@ -24,18 +24,28 @@ export function runDoor(door: DoorName): void {
     await closeLentDispatcher();
   });
 
-  describe.each(cells)(`the door "${title}", served by %s (%s)`, (account) => {
-    const cases = CASES.filter((one) => one.absent?.(door, account) === undefined);
-    it.each(cases.map((one) => [one.title, one] as const))('%s', async (_, one) => {
-      const cell: Cell = {
-        door,
-        account,
-        serving: ACCOUNTS[account],
-        driver: makeDriver({ url: rehearsal.url, key }),
-        simulator: rehearsal.simulator,
-        lastRow: () => rehearsal.lastRow(),
-      };
-      await one.run(cell);
+  describe.each(cells)(`the door "${title}", served by %s (%s)`, (account, reach) => {
+    const cell = (): Cell => ({
+      door,
+      account,
+      serving: ACCOUNTS[account],
+      driver: makeDriver({ url: rehearsal.url, key }),
+      simulator: rehearsal.simulator,
+      lastRow: () => rehearsal.lastRow(),
     });
+    for (const one of CASES) {
+      if (one.absent?.(door, account) !== undefined) continue;
+      if (one.refused?.(door, account) === undefined) it(one.title, () => one.run(cell()));
+      else
+        it(`${one.title}, refused by name`, async () => {
+          const here = cell();
+          const told = here.driver.told(await failureOf(one.run(here)));
+          expect(told).toMatchObject({
+            status: 400,
+            message: expect.stringMatching(/format|schema|outputConfig/i) as unknown,
+          });
+          if (reach === 'translated') expect(rehearsal.simulator.requests).toHaveLength(0);
+        });
+    }
   });
 }
