@@ -1,5 +1,6 @@
 import type { AccountDto, CreateAccountDto, UpdateAccountDto } from './account.dto.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { maskProxyUrl } from '../upstream/proxy-url.ts';
 import type { AccountSettings, AccountView } from './accounts.repository.ts';
 
 /** What is wished, over what is there, over the defaults. */
@@ -18,8 +19,14 @@ export function settingsOf(
     models: wish.models === undefined ? (before?.models ?? null) : wish.models,
     onClientLeave: wish.onClientLeave ?? before?.onClientLeave ?? 'cancel',
     enabled: wish.enabled ?? before?.enabled ?? true,
+    shownProxyUrl: shownProxyOf(wish.proxyUrl, before),
     settings: wish.credentials === undefined ? (before?.settings ?? {}) : plainOf(wish.credentials, upstream),
   };
+}
+
+function shownProxyOf(wished: string | null | undefined, before: AccountView | undefined): string | null {
+  if (wished === undefined) return before?.shownProxyUrl ?? null;
+  return wished === null ? null : maskProxyUrl(wished);
 }
 
 /** The fields that the kind names as no secrets. */
@@ -42,10 +49,20 @@ export function masked(
   view: AccountView,
   credentials?: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const { cooldowns: _, inUse: __, version: ___, createdAt: ____, updatedAt: _____, ...settings } = view;
-  return credentials === undefined
-    ? settings
-    : { ...settings, credentialFields: Object.keys(credentials).sort() };
+  const {
+    cooldowns: _,
+    inUse: __,
+    version: ___,
+    createdAt: ____,
+    updatedAt: _____,
+    shownProxyUrl,
+    ...settings
+  } = view;
+  return {
+    ...settings,
+    proxyUrl: shownProxyUrl,
+    ...(credentials && { credentialFields: Object.keys(credentials).sort() }),
+  };
 }
 
 /** An account as administrators read it: field by field, so that nothing joins the answer by accident. */
@@ -55,6 +72,7 @@ export function shown(view: AccountView): AccountDto {
     name: view.name,
     kind: view.kind,
     baseUrl: view.baseUrl,
+    proxyUrl: view.shownProxyUrl,
     priority: view.priority,
     weight: view.weight,
     maxConcurrency: view.maxConcurrency,

@@ -49,6 +49,20 @@ export class CreateAccountDto {
   @ApiPropertyOptional({ type: String, nullable: true, maxLength: 2048 })
   baseUrl?: string | null;
 
+  /**
+   * Egress proxy for everything that is asked for this account: `http://`, `https://` or `socks5://`, with
+   * `user:password@` where it wants them. Nothing goes around it. Shown with asterisks for the password.
+   */
+  @MayBeNull()
+  @IsString()
+  @ApiPropertyOptional({
+    type: String,
+    nullable: true,
+    maxLength: 2048,
+    example: 'socks5://user:password@proxy.example.com:1080',
+  })
+  proxyUrl?: string | null;
+
   /** What the account signs in with; the fields are the kind's. Never shown again. */
   @IsObject()
   @ApiProperty({
@@ -127,6 +141,12 @@ export class UpdateAccountDto {
   @IsString()
   @ApiPropertyOptional({ type: String, nullable: true, maxLength: 2048 })
   baseUrl?: string | null;
+
+  /** The whole new URL, its password included; null: no proxy any more. */
+  @MayBeNull()
+  @IsString()
+  @ApiPropertyOptional({ type: String, nullable: true, maxLength: 2048 })
+  proxyUrl?: string | null;
 
   /** The whole new set: nothing of the stored one is kept. */
   @MayBeAbsent()
@@ -230,6 +250,10 @@ export class AccountDto {
   @ApiProperty({ type: String, nullable: true })
   baseUrl!: string | null;
 
+  /** With asterisks for its password, or for a user without one. */
+  @ApiProperty({ type: String, nullable: true, example: 'socks5://user:***@proxy.example.com:1080' })
+  proxyUrl!: string | null;
+
   @ApiProperty({ type: 'integer' })
   priority!: number;
 
@@ -258,7 +282,7 @@ export class AccountDto {
   @ApiProperty({ type: 'integer' })
   inUse!: number;
 
-  /** Goes up with every edit and every renewal of the credential. */
+  /** Goes up with every edit of the credential or the proxy, and with every renewal. */
   @ApiProperty({ type: 'integer' })
   credentialsVersion!: number;
 

@@ -13,6 +13,8 @@ export interface AccountSettings {
   readonly onClientLeave: 'cancel' | 'drain';
   readonly enabled: boolean;
   readonly settings: Readonly<Record<string, string>>;
+  /** The egress proxy as it may be shown: asterisks for the password. The whole URL is sealed with the credential. */
+  readonly shownProxyUrl: string | null;
 }
 
 export interface Cooldown {
@@ -28,6 +30,7 @@ export interface Cooldown {
 
 /** An account with its state, as administrators see it. */
 export interface AccountView extends Account {
+  readonly shownProxyUrl: string | null;
   readonly cooldowns: readonly Cooldown[];
   readonly inUse: number;
   readonly createdAt: Date;
@@ -43,7 +46,7 @@ const ACCOUNT = `
   array(select m.group_id from account_group_members m where m.account_id = a.id order by m.group_id) as groups,
   a.deleted_at is not null as deleted`;
 
-const VIEW = `${ACCOUNT},
+const VIEW = `${ACCOUNT}, a.shown_proxy_url as "shownProxyUrl",
   a.created_at as "createdAt", a.updated_at as "updatedAt", coalesce(s.in_use, 0) as "inUse",
   coalesce((
     select jsonb_agg(jsonb_build_object(
@@ -101,8 +104,8 @@ export async function insertAccount(
 ): Promise<void> {
   await tx.query(
     `insert into accounts (id, version, name, kind, base_url, priority, weight, max_concurrency, models,
-        on_client_leave, enabled, settings)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+        on_client_leave, enabled, settings, shown_proxy_url)
+      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
     parameters(id, version, settings),
   );
   await tx.query(`insert into account_state (id) values ($1)`, [id]);
@@ -116,7 +119,8 @@ export async function updateAccount(
 ): Promise<void> {
   await tx.query(
     `update accounts set version = $2, name = $3, kind = $4, base_url = $5, priority = $6, weight = $7,
-        max_concurrency = $8, models = $9, on_client_leave = $10, enabled = $11, settings = $12, updated_at = now()
+        max_concurrency = $8, models = $9, on_client_leave = $10, enabled = $11, settings = $12, shown_proxy_url = $13,
+        updated_at = now()
       where id = $1`,
     parameters(id, version, settings),
   );
@@ -161,5 +165,6 @@ function parameters(id: string, version: bigint, settings: AccountSettings): unk
     settings.onClientLeave,
     settings.enabled,
     JSON.stringify(settings.settings),
+    settings.shownProxyUrl,
   ];
 }

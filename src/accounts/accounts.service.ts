@@ -20,6 +20,8 @@ import {
   updateAccount,
   type AccountView,
 } from './accounts.repository.ts';
+import { checkBehind, checkProxyUrl } from './account-proxy.ts';
+import { secretOf } from './account-secret.ts';
 import { CredentialHeld, CredentialVault } from './credential-vault.ts';
 import { violates } from './database-conflict.ts';
 
@@ -60,7 +62,9 @@ export class AccountsService {
       ...checkBaseUrl(upstream, settings.baseUrl, this.policy),
       ...checkCredentials(upstream, wish.credentials, this.policy),
       ...checkModelPolicy(wish.models),
+      ...checkProxyUrl(wish.proxyUrl, this.policy),
     ]);
+    refuse(checkBehind(upstream, settings, wish, this.policy));
     const id = uuidv7();
     const entry = {
       ...entryOf(actor, 'account.create', id),
@@ -69,7 +73,8 @@ export class AccountsService {
     return named(() =>
       this.changes.write(entry, async (tx, version) => {
         await insertAccount(tx, id, version, settings);
-        await this.vault.insert(tx, id, textsOf(wish.credentials));
+        const proxyUrl = wish.proxyUrl ?? undefined;
+        await this.vault.insert(tx, id, { values: textsOf(wish.credentials), proxyUrl });
         await this.putInGroups(tx, id, wish.groups);
         return known(await findAccount(tx, id));
       }),
@@ -124,9 +129,11 @@ export class AccountsService {
       ...checkOrigin(upstream, before.baseUrl, settings.baseUrl, wish.credentials !== undefined),
       ...(wish.credentials === undefined ? [] : checkCredentials(upstream, wish.credentials, this.policy)),
       ...checkModelPolicy(wish.models),
+      ...checkProxyUrl(wish.proxyUrl, this.policy),
     ]);
-    if (wish.credentials !== undefined) {
-      await this.vault.supersede(tx, id, textsOf(wish.credentials));
+    refuse(checkBehind(upstream, settings, wish, this.policy));
+    if (wish.credentials !== undefined || wish.proxyUrl !== undefined) {
+      await this.vault.supersede(tx, id, (stored) => secretOf(wish, before, stored));
       await deleteCooldowns(tx, id, 'credential-refused');
     }
     await updateAccount(tx, id, version, settings);

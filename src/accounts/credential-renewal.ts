@@ -122,7 +122,7 @@ export class CredentialRenewal {
       after: { credentialsVersion: renewed.version },
     };
     await this.changes.writeIn(tx, entry, async (_, version) => {
-      await this.vault.replace(tx, account.id, renewed.version - 1, renewed.values);
+      await this.vault.replace(tx, account.id, renewed.version - 1, renewed);
       await bumpAccounts(tx, [account.id], version);
     });
   }

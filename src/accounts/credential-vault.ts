@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Credentials } from '../upstream/account.ts';
+import type { Credentials, Secret } from '../upstream/account.ts';
 import {
   credentialsNotUnder,
   deleteCredential,
@@ -24,6 +24,13 @@ export interface Resealed {
   readonly unreadable: readonly string[];
 }
 
+/**
+ * What stands under the seal: the values alone, or with a proxy beside them. A build that knows no proxies finds no
+ * field of a credential in the second, so that it cannot sign a request, let alone send it past the proxy.
+ */
+type Sealed = Secret['values'] | WithProxy;
+type WithProxy = Secret & { readonly proxyUrl: string };
+
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 
 /** `account_credentials`, opened: the one place where stored credentials are sealed and unsealed. */
@@ -41,28 +48,29 @@ export class CredentialVault {
     return this.open(await lockCredential(tx, accountId, 'wait'));
   }
 
-  async insert(tx: Database, accountId: string, values: Credentials['values']): Promise<void> {
-    await insertCredential(tx, this.close(accountId, { version: 1, values }));
+  async insert(tx: Database, accountId: string, secret: Secret): Promise<void> {
+    await insertCredential(tx, this.close(accountId, { ...secret, version: 1 }));
   }
 
   /** Writes the version that follows `from`; false when `from` is no longer the stored one. */
-  async replace(
-    tx: Database,
-    accountId: string,
-    from: number,
-    values: Credentials['values'],
-  ): Promise<boolean> {
-    return replaceCredential(tx, this.close(accountId, { version: from + 1, values }));
+  async replace(tx: Database, accountId: string, from: number, secret: Secret): Promise<boolean> {
+    return replaceCredential(tx, this.close(accountId, { ...secret, version: from + 1 }));
   }
 
   /**
-   * An administrator's values over whatever is stored, readable or not.
+   * An administrator's secret over whatever is stored, readable or not.
+   * @param make is given a look at what is stored, which throws SealBroken where that cannot be opened
    * @throws CredentialHeld when a renewal holds the row
    */
-  async supersede(tx: Database, accountId: string, values: Credentials['values']): Promise<void> {
+  async supersede(
+    tx: Database,
+    accountId: string,
+    make: (stored: () => Credentials | undefined) => Secret,
+  ): Promise<void> {
     const stored = await this.takeIfFree(tx, accountId);
-    if (stored === undefined) await this.insert(tx, accountId, values);
-    else await this.replace(tx, accountId, stored.version, values);
+    const secret = make(() => this.open(stored));
+    if (stored === undefined) await this.insert(tx, accountId, secret);
+    else await this.replace(tx, accountId, stored.version, secret);
   }
 
   /** @throws CredentialHeld when a renewal holds the row */
@@ -119,18 +127,21 @@ export class CredentialVault {
 
   private open(row: SealedCredential | undefined): Credentials | undefined {
     if (row === undefined) return undefined;
-    const text = unseal(this.ring, placeOf(row), recordOf(row)).toString('utf8');
-    return Object.freeze({
-      version: row.version,
-      values: Object.freeze(JSON.parse(text) as Record<string, string>),
-    });
+    const sealed = JSON.parse(unseal(this.ring, placeOf(row), recordOf(row)).toString('utf8')) as Sealed;
+    const { values, proxyUrl }: Secret = isWithProxy(sealed) ? sealed : { values: sealed };
+    return Object.freeze({ version: row.version, values: Object.freeze(values), proxyUrl });
   }
 
-  private close(accountId: string, { version, values }: Credentials): SealedCredential {
-    const plaintext = Buffer.from(JSON.stringify(values));
+  private close(accountId: string, { version, values, proxyUrl }: Credentials): SealedCredential {
+    const sealed: Sealed = proxyUrl === undefined ? values : { values, proxyUrl };
+    const plaintext = Buffer.from(JSON.stringify(sealed));
     const { keyId, bytes } = seal(this.ring, placeOf({ accountId, version }), plaintext);
     return { accountId, version, keyId, sealed: bytes };
   }
+}
+
+function isWithProxy(sealed: Sealed): sealed is WithProxy {
+  return typeof sealed.values === 'object';
 }
 
 function placeOf({ accountId, version }: Pick<SealedCredential, 'accountId' | 'version'>): SealedPlace {

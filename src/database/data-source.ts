@@ -7,6 +7,7 @@ import { CallAttempts1763800003000 } from '../../migrations/1763800003000-call-a
 import { Installation1763800006000 } from '../../migrations/1763800006000-installation.ts';
 import { UsageRollups1763800006100 } from '../../migrations/1763800006100-usage-rollups.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
+import { EgressProxies1763800020000 } from '../../migrations/1763800020000-egress-proxies.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -18,6 +19,7 @@ export const MIGRATIONS = [
   Installation1763800006000,
   UsageRollups1763800006100,
   AccountHealth1763800010000,
+  EgressProxies1763800020000,
 ];
 
 /**

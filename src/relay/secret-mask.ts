@@ -1,5 +1,10 @@
+import type { Secret } from '../upstream/account.ts';
+import { signInsOf } from '../upstream/proxy-url.ts';
+
 /** Fields of credentials that open something by themselves; ids, addresses and times do not. */
 const SECRET_FIELD = /(key|token|secret)$/i;
+/** Headers with something in them that was not among the fields: a session's token that was found elsewhere. */
+const SECRET_HEADER = /(key|token|authorization)$/i;
 /** Shorter ones would be found in any text. */
 const SHORTEST = 8;
 const ASTERISK = 0x2a;
@@ -7,7 +12,7 @@ const LINE_FEED = 0x0a;
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Hides an account's own credential where its upstream quotes it, as errors do with the key that they refuse. Every
+ * Hides an account's own secrets where its upstream quotes them, as errors do with the key that they refuse. Every
  * byte of it becomes an asterisk, so that lengths, frames and JSON stay as they were; nothing else is touched.
  *
  * State: the end of what passed, unless that was a line's. A secret that comes in two pieces is seen with the second,
@@ -19,10 +24,14 @@ export class SecretMask {
   private readonly longest: number;
   private tail = NOTHING;
 
-  constructor(values: Readonly<Record<string, string>>) {
-    this.texts = Object.entries(values)
-      .filter(([name, value]) => SECRET_FIELD.test(name) && value.length >= SHORTEST)
-      .map(([, value]) => value);
+  /** @param signed the headers that the request went out with */
+  constructor({ values, proxyUrl }: Secret, signed: Readonly<Record<string, string>> = {}) {
+    const texts = [
+      ...named(values, SECRET_FIELD),
+      ...named(signed, SECRET_HEADER).map((value) => value.replace(/^Bearer /, '')),
+      ...(proxyUrl === undefined ? [] : signInsOf(proxyUrl)),
+    ];
+    this.texts = [...new Set(texts)].filter(({ length }) => length >= SHORTEST);
     this.secrets = this.texts.map((text) => Buffer.from(text));
     this.longest = Math.max(0, ...this.secrets.map(({ length }) => length));
   }
@@ -68,6 +77,12 @@ export class SecretMask {
     const end = chunk.length >= kept ? chunk : Buffer.concat([this.tail, chunk]);
     this.tail = Buffer.from(end.subarray(Math.max(0, end.length - kept)));
   }
+}
+
+function named(fields: Readonly<Record<string, string>>, name: RegExp): readonly string[] {
+  return Object.entries(fields)
+    .filter(([field]) => name.test(field))
+    .map(([, value]) => value);
 }
 
 function hide(bytes: Buffer, secret: Buffer): Buffer {

@@ -90,7 +90,7 @@ export class UpstreamCall {
       proxyUrl: credentials.proxyUrl,
     });
     const { status } = answer;
-    const mask = new SecretMask(credentials.values);
+    const mask = new SecretMask(credentials, own);
     const open = (stream: UpstreamStream): AnswerBody =>
       new AnswerBody(stream.body, clocks.idleMs, (chunk) => mask.bytes(chunk));
     const decoded = (stream: UpstreamStream): UpstreamStream => upstream.decode?.(call, stream) ?? stream;

@@ -20,6 +20,7 @@ const SECRET_NAMES = new Set([
   'idtoken',
   'password',
   'proxyauthorization',
+  'proxyurl',
   'refreshtoken',
   'secret',
   'secretaccesskey',

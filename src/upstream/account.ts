@@ -28,10 +28,15 @@ export interface ModelPolicy {
   readonly map?: Readonly<Record<string, string>>;
 }
 
-/** Unsealed credential values of one account, fields as `api.md` names them for its kind. Never logged. */
-export interface Credentials {
-  readonly version: number;
+/** What is sealed of one account. Never logged. */
+export interface Secret {
+  /** Fields as the contract names them for the account's kind. */
   readonly values: Readonly<Record<string, string>>;
   /** Egress proxy, its user and password included: `http:`, `https:` or `socks5:`. */
   readonly proxyUrl?: string | undefined;
+}
+
+/** One version of an account's secret, unsealed. */
+export interface Credentials extends Secret {
+  readonly version: number;
 }

@@ -79,3 +79,17 @@ function decoded(text: string): string | undefined {
     return undefined;
   }
 }
+
+/** Where the proxy is, and nothing of who signs in there. */
+export function withoutSignIn(text: string): string {
+  return text.replace(/^([^:]+:\/\/)[^@/]*@/, '$1');
+}
+
+/** What opens the proxy, in every spelling in which it is sent or kept. */
+export function signInsOf(text: string): readonly string[] {
+  const proxy = readProxyUrl(text);
+  if (typeof proxy === 'string' || proxy.signIn === undefined) return [];
+  const { username, password } = proxy.signIn;
+  const secret = password === '' ? username : password;
+  return [secret, encodeURIComponent(secret), Buffer.from(`${username}:${password}`).toString('base64')];
+}

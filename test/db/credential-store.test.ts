@@ -143,11 +143,12 @@ async function makeAccount(values: Record<string, string>): Promise<Account> {
     onClientLeave: 'cancel' as const,
     enabled: true,
     settings: {},
+    shownProxyUrl: null,
   };
   const entry = { actor: 'test', action: 'create', resource: 'account', resourceId: id };
   await changes.write(entry, async (tx, version) => {
     await insertAccount(tx, id, version, settings);
-    await vault.insert(tx, id, values);
+    await vault.insert(tx, id, { values });
   });
   await directory.update();
   const account = directory.get(id);
@@ -269,7 +270,7 @@ describe('renewing a credential', () => {
     tokens.behaviour = 'grant';
     const entry = { actor: 'test', action: 'update', resource: 'account', resourceId: account.id };
     await changes.write(entry, async (tx, version) => {
-      await vault.supersede(tx, account.id, expiring(-1_000));
+      await vault.supersede(tx, account.id, () => ({ values: expiring(-1_000) }));
       await tx.query('update accounts set version = $2 where id = $1', [account.id, version.toString()]);
     });
     await directory.update();
@@ -296,7 +297,7 @@ describe('renewing a credential', () => {
         `select pg_terminate_backend(pid) from pg_stat_activity
           where datname = current_database() and state = 'idle in transaction'`,
       );
-      await vault.replace(source, account.id, 1, { accessToken: 'from elsewhere' });
+      await vault.replace(source, account.id, 1, { values: { accessToken: 'from elsewhere' } });
     };
     expect((await store.renew(account, 1)).values).toEqual({ accessToken: 'from elsewhere' });
   });
@@ -338,14 +339,16 @@ describe('renewing a credential', () => {
     await asked;
     const entry = { actor: 'test', action: 'update', resource: 'account', resourceId: account.id };
     await expect(
-      changes.write(entry, (tx) => vault.supersede(tx, account.id, { apiKey: 'sk-new' })),
+      changes.write(entry, (tx) => vault.supersede(tx, account.id, () => ({ values: { apiKey: 'sk-new' } }))),
     ).rejects.toThrow(CredentialHeld);
     await changes.write(entry, async (tx) => {
       await tx.query('update accounts set priority = 1 where id = $1', [account.id]);
     });
     release();
     expect((await renewing).version).toBe(2);
-    await changes.write(entry, (tx) => vault.supersede(tx, account.id, { apiKey: 'sk-new' }));
+    await changes.write(entry, (tx) =>
+      vault.supersede(tx, account.id, () => ({ values: { apiKey: 'sk-new' } })),
+    );
     expect((await vault.read(source, account.id))?.version).toBe(3);
   });
 });

@@ -33,8 +33,9 @@ async function makeAccount(vault: CredentialVault, values: Record<string, string
     onClientLeave: 'cancel',
     enabled: true,
     settings: {},
+    shownProxyUrl: null,
   });
-  await vault.insert(source, id, values);
+  await vault.insert(source, id, { values });
   return id;
 }
 
@@ -97,7 +98,7 @@ describe('credentials at rest', () => {
 
     await put(one, sealedOne);
     expect((await vault.read(source, one))?.values).toEqual({ apiKey: 'one' });
-    await vault.replace(source, one, 1, { apiKey: 'newer' });
+    await vault.replace(source, one, 1, { values: { apiKey: 'newer' } });
     await put(one, sealedOne);
     await expect(vault.read(source, one)).rejects.toThrow(SealBroken);
   });
@@ -120,7 +121,7 @@ describe('a change of the encryption key', () => {
         if (seen === undefined) failures += 1;
         // Sealed by a replica that does not know the new key yet.
         else if (turn % 7 === 0)
-          await old.replace(source, id, seen.version, seen.values).catch(() => (failures += 1));
+          await old.replace(source, id, seen.version, seen).catch(() => (failures += 1));
       }
     })();
     await reseal(database.url, bothRings);
@@ -149,7 +150,9 @@ describe('a change of the encryption key', () => {
     expect(await reseal(database.url, bothRings)).toEqual({ moved: 1, unreadable: [broken] });
     expect((await new CredentialVault(newRing).read(source, good))?.values).toEqual({ apiKey: 'good' });
     // An administrator's new credential mends it.
-    await new CredentialVault(newRing).supersede(source, broken, { apiKey: 'mended' });
+    await new CredentialVault(newRing).supersede(source, broken, () => ({
+      values: { apiKey: 'mended' },
+    }));
     expect((await new CredentialVault(newRing).read(source, broken))?.version).toBe(10);
   });
 });

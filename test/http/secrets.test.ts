@@ -1,8 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { startSimulator, type Simulator } from '../../src/simulator/simulator.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { TestProxy } from '../support/proxies.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { query } from '../support/query.ts';
 import { expectQuiet } from '../support/quiet.ts';
@@ -28,6 +30,8 @@ const ACCESS = `access-${unique()}`;
 const REFRESH = `refresh-${unique()}`;
 const CLIENT_SECRET = `client-secret-${unique()}`;
 const FIELD = `field-${unique()}`;
+const PROXY_PASSWORD = `proxy/p@ss-${unique()}`;
+const WRONG_PASSWORD = `wrong/p@ss-${unique()}`;
 const COOKIE = `cookie-${unique()}`;
 const STRANGER = `rk_${unique()}${unique().slice(0, 11)}`;
 
@@ -45,6 +49,12 @@ const secrets = new Map<string, string>([
   ['a client secret', CLIENT_SECRET],
   ['a renewed access token', 'sim-access-'],
   ['a renewed refresh token', 'sim-refresh-'],
+  ['the password of a proxy', PROXY_PASSWORD],
+  ['the password of a proxy in its URL', encodeURIComponent(PROXY_PASSWORD)],
+  ['a sign-in to a proxy', Buffer.from(`relay:${PROXY_PASSWORD}`).toString('base64')],
+  ['a wrong password of a proxy', WRONG_PASSWORD],
+  ['a wrong password of a proxy in its URL', encodeURIComponent(WRONG_PASSWORD)],
+  ['a wrong sign-in to a proxy', Buffer.from(`relay:${WRONG_PASSWORD}`).toString('base64')],
   ['a cookie', COOKIE],
   ['the value of a refused field', FIELD],
 ]);
@@ -59,6 +69,10 @@ const spoolDir = mkdtempSync(join(tmpdir(), 'relay-secrets-'));
 let database: TestDatabase;
 let simulator: Simulator;
 let relay: SpawnedRelay;
+/** Named by the environment, which has no say. */
+let stray: TestProxy;
+let authority: string;
+const certificate = makeCertificate('localhost');
 const answers: { asked: string; text: string }[] = [];
 
 const variables = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
@@ -66,7 +80,10 @@ const variables = (more: Readonly<Record<string, string>> = {}): Record<string, 
   RELAY_ADMIN_TOKEN: ADMIN_TOKEN,
   RELAY_METRICS_TOKEN: METRICS_TOKEN,
   RELAY_ENCRYPTION_KEYS: `k1:${ENCRYPTION_KEY.toString('base64')}`,
-  RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
+  RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8,localhost',
+  NODE_EXTRA_CA_CERTS: authority,
+  ...Object.fromEntries(['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].map((name) => [name, stray.url()])),
+  NODE_USE_ENV_PROXY: '1',
   RELAY_LOG_LEVEL: 'trace',
   RELAY_HEADERS_TIMEOUT_MS: '300',
   RELAY_JSON_HEADERS_TIMEOUT_MS: '300',
@@ -132,10 +149,15 @@ const ways = (key: string, text: string): readonly [string, HeaderLines, string]
 
 beforeAll(async () => {
   [database, simulator] = await Promise.all([createDatabase(), startSimulator()]);
+  stray = await TestProxy.start({ kind: 'http' });
+  authority = join(mkdtempSync(join(tmpdir(), 'authority-')), 'ca.pem');
+  writeFileSync(authority, certificate.cert);
   secrets.set("the database's password", new URL(database.url).password);
   relay = await spawnRelay(variables());
 });
 afterAll(async () => {
+  await stray.close();
+  rmSync(dirname(authority), { recursive: true });
   await simulator.close();
   await database.drop();
   rmSync(spoolDir, { recursive: true, force: true });
@@ -186,8 +208,11 @@ describe('what is secret (S3, U17)', () => {
       [
         'POST',
         '/accounts',
-        { name: 'x', kind: 'claude', proxyUrl: `http://u:${FIELD}@127.0.0.1`, credentials },
+        { name: 'x', kind: 'claude', proxyUrl: `http://u:${FIELD}@127.0.0.1/x`, credentials },
       ],
+      ['PATCH', `/accounts/${claude}`, { proxyUrl: `http://u:${PROXY_PASSWORD}@proxy.example.com` }],
+      ['PATCH', `/accounts/${claude}`, { proxyUrl: `socks5://u:${FIELD}@10.0.0.1` }],
+      ['PATCH', `/accounts/${claude}`, { proxyUrl: { url: `http://u:${FIELD}@proxy.example.com` } }],
       [
         'POST',
         '/accounts',
@@ -385,6 +410,50 @@ describe('what is secret (S3, U17)', () => {
     }
     await tell('GET', '/me/usage', [['x-api-key', key]]);
     await tell('GET', '/metrics', [['authorization', `Bearer ${METRICS_TOKEN}`]]);
+    await eventually(() => expectQuiet(database.url));
+  });
+
+  it('is told to nobody whatever a proxy does, though it quote what it was given', async () => {
+    const signIn = { user: 'relay', password: PROXY_PASSWORD };
+    const apiKey = API_KEY;
+    for (const [kind, host] of [
+      ['http', '127.0.0.1'],
+      ['https', 'localhost'],
+      ['socks5', '127.0.0.1'],
+    ] as const) {
+      const proxy = await TestProxy.start({ kind, certificate, ...signIn });
+      const proxyUrl = proxy.url({ host });
+      const fields = { kind: 'claude', baseUrl: simulator.url, credentials: { apiKey }, priority: 1 };
+      const id = await newAccount({ ...fields, name: `by ${kind}`, proxyUrl });
+      const bound = { name: `by ${kind}`, scopes: ['claude'], models: ['*'], accounts: [id] };
+      const own = (await newSecret('/keys', bound, `a key for ${kind}`)).key;
+      const faults = [
+        'say="x"',
+        'status=400 echo',
+        'status=401 echo',
+        'error=2 echo',
+        'hang=head',
+        'reset=2',
+      ];
+      for (const fault of faults) {
+        for (const way of ways(own, `[[sim: ${fault}]]`).slice(0, 2)) await tell('POST', ...way);
+        await manage('POST', `/accounts/${id}/clear-cooldowns`);
+      }
+      expect(proxy.tunnels.length).toBeGreaterThan(0);
+      const used = proxy.tunnels.length;
+      await manage('PATCH', `/accounts/${id}`, { proxyUrl: proxy.url({ host, password: WRONG_PASSWORD }) });
+      for (const way of ways(own, '').slice(0, 2)) expect((await tell('POST', ...way)).status).toBe(502);
+      expect(proxy.refused.length).toBeGreaterThan(0);
+      expect((await manage('POST', `/accounts/${id}/test`)).body).toContain('refuses its user or password');
+      expect((await manage('GET', `/accounts/${id}`)).body).toContain('relay:***@');
+      await manage('PATCH', `/accounts/${id}`, { proxyUrl });
+      await proxy.close();
+      expect((await tell('POST', ...ways(own, '')[1]!)).status).toBe(502);
+      await manage('DELETE', `/accounts/${id}`);
+      expect(proxy.tunnels).toHaveLength(used);
+    }
+    expect((await manage('GET', '/audit?limit=100')).status).toBe(200);
+    expect(stray.connections).toBe(0);
     await eventually(() => expectQuiet(database.url));
   });
 
