@@ -16,6 +16,8 @@ export interface SpawnedRelay {
   readonly err: string;
   /** SIGTERM, and the exit code. */
   leave(): Promise<number | null>;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
 }
 
 /** Only these variables, and nothing of the environment of whoever runs the tests. */
@@ -39,6 +41,10 @@ export async function spawnRelay(variables: Readonly<Record<string, string>>): P
     leave: async () => {
       run.child.kill('SIGTERM');
       return run.ended;
+    },
+    kill: async () => {
+      run.child.kill('SIGKILL');
+      await run.ended;
     },
   };
 }
