@@ -10,6 +10,7 @@ import { FirstAdmin } from './admin/first-admin.ts';
 import { AppModule } from './app.module.ts';
 import type { Env } from './config/env.ts';
 import { runMigrations } from './database/migrate.ts';
+import { H2c } from './h2c/h2c.ts';
 import { Readiness } from './health/readiness.ts';
 import { serveDocs } from './openapi/docs.ts';
 import { OpenRuns } from './relay/open-runs.ts';
@@ -85,6 +86,7 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     withSoundHead(http),
   );
   server.maxHeadersCount = 0;
+  const h2c = new H2c(server, { headersMs: env.clocks.requestHeadersMs, idleMs: KEEP_ALIVE_MS });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(env.port, env.host, resolve);
   });
@@ -96,7 +98,7 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     url,
     firstAdminToken,
     app,
-    close: () => (closing ??= shutdown.run(server).then(() => app.close())),
+    close: () => (closing ??= shutdown.run(server, h2c).then(() => app.close())),
     hurry: () => shutdown.hurry(),
   };
 }

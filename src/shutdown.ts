@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import type { Server } from 'node:http';
+import type { H2c } from './h2c/h2c.ts';
 import type { Readiness } from './health/readiness.ts';
 import { OpenAnswers } from './open-answers.ts';
 import type { OpenRuns } from './relay/open-runs.ts';
@@ -43,15 +44,18 @@ export class Shutdown {
     next();
   };
 
-  async run(server: Server): Promise<void> {
+  async run(server: Server, h2c: H2c): Promise<void> {
     this.draining = true;
     this.readiness.startDraining();
+    h2c.goAway();
     await this.wait(this.times.acceptMs);
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    await Promise.race([this.ended(this.times.drainMs), this.askedTwice()]);
+    h2c.close();
+    await Promise.race([this.ended(h2c, this.times.drainMs), this.askedTwice()]);
     this.runs.leaveAll('draining');
-    await this.ended(this.hurried ? HURRIED_MS : LAST_WORDS_MS);
+    await this.ended(h2c, this.hurried ? HURRIED_MS : LAST_WORDS_MS);
     server.closeAllConnections();
+    h2c.cut();
     await closed;
   }
 
@@ -61,8 +65,8 @@ export class Shutdown {
   }
 
   /** Runs alone are not enough: a body may still be on its way in, or the last bytes of an answer on their way out. */
-  private async ended(ms: number): Promise<void> {
-    await Promise.all([this.answers.ended(ms), this.runs.ended(ms)]);
+  private async ended(h2c: H2c, ms: number): Promise<void> {
+    await Promise.all([this.answers.ended(ms), h2c.ended(ms), this.runs.ended(ms)]);
   }
 
   private async wait(ms: number): Promise<void> {

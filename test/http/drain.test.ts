@@ -43,11 +43,12 @@ describe('a relay that is told to leave', () => {
   afterEach(() => rehearsal.close());
 
   it('finishes 200 open streams, uncut, and settles each', async () => {
-    const { url } = rehearsal;
+    const relay = await rehearsal.addReplica({ RELAY_DRAIN_SECONDS: '30' });
+    const { url } = relay;
     const streams = await Promise.all(
       Array.from({ length: 200 }, (_, index) => open(url, key, `marker=m${index} deltas=4 every=60`)),
     );
-    const closing = rehearsal.replica(0).close();
+    const closing = relay.close();
     const answers = await Promise.all(streams.map(({ done }) => done));
     await closing;
 
