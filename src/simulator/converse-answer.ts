@@ -52,7 +52,7 @@ function documentOf(planned: PlannedMessage, fault: Fault): object {
         role: 'assistant',
       },
     },
-    stopReason: planned.stopReason,
+    stopReason: stopReason(planned),
     ...(usage === undefined ? {} : { usage }),
   };
 }
@@ -78,11 +78,16 @@ function* events(planned: PlannedMessage, fault: Fault): Generator<readonly [typ
     }
     yield ['contentBlockStop', { contentBlockIndex }];
   }
-  yield ['messageStop', { stopReason: planned.stopReason }];
+  yield ['messageStop', { stopReason: stopReason(planned) }];
   const usage = usageOf(planned, fault);
   const metadata = { metrics: { latencyMs: 900 }, ...(usage === undefined ? {} : { usage }) };
   yield ['metadata', metadata];
   if (fault.usage === 'repeated') yield ['metadata', metadata];
+}
+
+/** Converse has no word for a model's refusal (StopReason) but this one. */
+function stopReason({ stopReason: reason }: PlannedMessage): string {
+  return reason === 'refusal' ? 'content_filtered' : reason;
 }
 
 function* frames(told: Iterable<readonly [string, object]>): Generator<Buffer> {
