@@ -2,7 +2,6 @@ import type { AxiosResponse } from 'axios';
 import { randomUUID } from 'node:crypto';
 import { OpenAPIClientAxios, type OpenAPIClient } from 'openapi-client-axios';
 import { Readiness } from '../../src/health/readiness.ts';
-import { chunk, document, FakeBedrock, stream, streamEvent } from '../support/fake-bedrock.ts';
 import { apiDocument, type Operation } from '../support/openapi.ts';
 import { ADMIN_TOKEN, Rehearsal } from '../support/relay.ts';
 
@@ -16,7 +15,7 @@ const CLAUDE_MODEL = 'claude-sonnet-5';
 const GEMINI_MODEL = 'gemini-sim-one';
 const OPENAI_MODEL = 'gpt-4.1';
 const EMBEDDING_MODEL = 'text-embedding-3-small';
-const BEDROCK_MODEL = 'anthropic.claude-haiku-4-5-20251001-v1:0';
+const BEDROCK_MODEL = 'us.anthropic.claude-haiku-4-5-20251001-v1:0';
 
 interface Ask {
   readonly parameters?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
@@ -37,7 +36,6 @@ const operations = new Map<string, Operation>(
 );
 
 let rehearsal: Rehearsal;
-let bedrock: FakeBedrock;
 let client: OpenAPIClient;
 let key: string;
 const called = new Map<string, Set<number>>();
@@ -61,9 +59,7 @@ beforeAll(async () => {
   await rehearsal.claudeAccount({ models: { allow: [CLAUDE_MODEL] } });
   await rehearsal.geminiAccount({ models: { allow: [GEMINI_MODEL, 'tunedModels/sim-one'] } });
   await rehearsal.openaiAccount({ models: { allow: [OPENAI_MODEL, EMBEDDING_MODEL] } });
-  bedrock = await FakeBedrock.start();
-  bedrock.answer = (response, asked) => CONVERSATIONS[asked.path.split('/').at(-1) ?? '']?.(response, asked);
-  await rehearsal.bedrockAccount({ baseUrl: bedrock.url, models: { allow: [BEDROCK_MODEL] } });
+  await rehearsal.bedrockAccount({ models: { allow: [BEDROCK_MODEL] } });
   key = (await rehearsal.key()).key;
   const api = new OpenAPIClientAxios({
     definition: apiDocument as never,
@@ -77,27 +73,7 @@ beforeAll(async () => {
   client = await api.init();
 });
 afterEach(() => rehearsal.quiet());
-afterAll(async () => {
-  await rehearsal.close();
-  await bedrock.close();
-});
-
-const USED = { input_tokens: 1, output_tokens: 1 };
-const CONVERSED = { usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } };
-/** Of Bedrock's runtime, by operation. */
-const CONVERSATIONS: Readonly<Record<string, ReturnType<typeof document>>> = {
-  invoke: document({ type: 'message', content: [], usage: USED }),
-  'invoke-with-response-stream': stream(
-    chunk({ type: 'message_start', message: { usage: USED } }),
-    chunk({ type: 'message_stop' }),
-  ),
-  converse: document({ output: {}, stopReason: 'end_turn', ...CONVERSED }),
-  'converse-stream': stream(
-    streamEvent('messageStop', { stopReason: 'end_turn' }),
-    streamEvent('metadata', CONVERSED),
-  ),
-  'count-tokens': document({ inputTokens: 3 }),
-};
+afterAll(() => rehearsal.close());
 
 const nobody = randomUUID();
 const WRONG = 'wrong';
