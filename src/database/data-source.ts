@@ -6,6 +6,7 @@ import { AccountSettings1763800002000 } from '../../migrations/1763800002000-acc
 import { CallAttempts1763800003000 } from '../../migrations/1763800003000-call-attempts.ts';
 import { Installation1763800006000 } from '../../migrations/1763800006000-installation.ts';
 import { UsageRollups1763800006100 } from '../../migrations/1763800006100-usage-rollups.ts';
+import { Proof1763800006200 } from '../../migrations/1763800006200-proof.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { EgressProxies1763800020000 } from '../../migrations/1763800020000-egress-proxies.ts';
 import { withSessionSettings } from './session-settings.ts';
@@ -18,6 +19,7 @@ export const MIGRATIONS = [
   CallAttempts1763800003000,
   Installation1763800006000,
   UsageRollups1763800006100,
+  Proof1763800006200,
   AccountHealth1763800010000,
   EgressProxies1763800020000,
 ];

@@ -3,6 +3,7 @@ import type { Queryable } from '../database/statement.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import type { Replays } from './replays.ts';
 import type { Replica } from './replica.ts';
+import { repairCounters } from './sql/counters.ts';
 import { forgetCooldowns } from './sql/cooldowns.ts';
 import { forgetEpochs, sweepEpochs } from './sql/epochs.ts';
 import { dropLedgerPartitions, ensureLedgerPartitions } from './sql/ledger-partitions.ts';
@@ -15,6 +16,7 @@ const RETRY_MS = 60_000;
 const SWEPT_AT_ONCE = 500;
 /** How often a running attempt's usage so far is written down. */
 const CHECKPOINT_MS = 5_000;
+const RECONCILE_MS = 60_000;
 
 /**
  * What a replica does by the clock beside its work: it beats, sweeps after dead replicas and replays what they left,
@@ -36,6 +38,7 @@ export class Maintenance {
     private readonly replays: Replays,
     private readonly clocks: SchedulerSettings,
     private readonly log: Logger,
+    private readonly repaired: (counters: number) => void,
   ) {}
 
   /** The first beat and the partitions are tried at once; where they fail, admission stays closed until a beat works. */
@@ -46,6 +49,7 @@ export class Maintenance {
     this.every('sweep', this.clocks.sweepMs, () => this.sweep());
     this.every('replay', this.clocks.sweepMs, () => this.replay());
     this.every('checkpoints', CHECKPOINT_MS, async () => this.spooling.tend());
+    this.every('reconcile', RECONCILE_MS, () => this.reconcile());
     this.every('tending', DAY_MS, () => this.tend(), made ? DAY_MS : RETRY_MS);
   }
 
@@ -73,6 +77,14 @@ export class Maintenance {
     const epoch = this.replica.current();
     const { root } = this.spooling;
     if (epoch !== undefined && root !== undefined) await this.replays.run(root, epoch);
+  }
+
+  /** Counters that are not what the open rows prove are set right. There should never be any. */
+  async reconcile(): Promise<void> {
+    const repaired = await repairCounters(this.db);
+    if (repaired.length === 0) return;
+    this.repaired(repaired.length);
+    this.log.error({ repaired: repaired.slice(0, 20), count: repaired.length }, 'counters repaired');
   }
 
   private async tend(): Promise<void> {

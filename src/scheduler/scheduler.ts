@@ -31,6 +31,7 @@ import {
   type Cooling,
   listCooldowns,
 } from './sql/cooldowns.ts';
+import { checkCounters, type Proof } from './sql/counters.ts';
 import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
 import { Strays } from './strays.ts';
 
@@ -74,7 +75,16 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     this.moves = new Moves(hot, this.replica);
     this.settlements = new SettlementQueue(ledger, this.settlementEvents());
     const { replica, strays, spooling } = this;
-    this.maintenance = new Maintenance(ledger, replica, strays, spooling, this.replays(), settings, log);
+    this.maintenance = new Maintenance(
+      ledger,
+      replica,
+      strays,
+      spooling,
+      this.replays(),
+      settings,
+      log,
+      (repaired) => metrics.countersRepaired(repaired),
+    );
   }
 
   onApplicationBootstrap(): Promise<void> {
@@ -176,6 +186,11 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   /** Places taken over all replicas, by account id. */
   inUseByAccount(ids: readonly string[]): Promise<Map<string, number>> {
     return accountPlaces(this.hot, ids);
+  }
+
+  /** Whether places, as they are counted, are those of the open calls. */
+  checkCounters(): Promise<Proof> {
+    return checkCounters(this.hot);
   }
 
   inUseByKey(ids: readonly string[]): Promise<Map<string, KeyPlaces>> {

@@ -102,6 +102,11 @@ export class Metrics {
     'Records for the spool: written, failed; of dead replicas: replayed, bad',
     ['result'],
   );
+  private readonly repairs = this.counter(
+    'counter_repairs_total',
+    'Counters that did not say what the open calls came to, and were set right: always 0',
+    [],
+  );
   private readonly spoolWritable = this.gauge('spool_writable', '1 while the spool takes records', []);
   private readonly spoolBytes = this.gauge('spool_bytes', 'Size of the spool of this process', []);
 
@@ -196,6 +201,10 @@ export class Metrics {
 
   pendingSettles(now: number): void {
     this.pending.set(now);
+  }
+
+  countersRepaired(count: number): void {
+    this.repairs.inc(count);
   }
 
   spoolRecord(written: boolean): void {

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { KeysModule } from '../keys/keys.module.ts';
+import { SchedulerModule } from '../scheduler/scheduler.module.ts';
+import { LedgerController } from './ledger.controller.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { MeController } from './me.controller.ts';
 import { PriceBook } from './price-book.ts';
@@ -17,8 +19,8 @@ import { UsageSumsRepository } from './usage-sums.repository.ts';
 
 /** Prices, and what people ask of the ledger. */
 @Module({
-  imports: [KeysModule],
-  controllers: [UsageController, RequestsController, PricesController, MeController],
+  imports: [KeysModule, SchedulerModule],
+  controllers: [UsageController, RequestsController, LedgerController, PricesController, MeController],
   providers: [
     PricesRepository,
     PriceSeeder,

@@ -127,6 +127,7 @@ const ADMIN: Readonly<Record<string, Pair>> = {
     good: { parameters: { ...range, groupBy: ['hour'] } },
     bad: { parameters: { from: 'yesterday' }, status: 400 },
   },
+  checkLedger: { good: {}, bad: { credential: 'ra_wrong', status: 401 } },
   listRequests: {
     good: { parameters: { ...range, ...page, model: CLAUDE_MODEL, outcome: 'completed' } },
     bad: { parameters: { key: 'x' }, status: 400 },
