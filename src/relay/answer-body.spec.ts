@@ -39,4 +39,34 @@ describe('an upstream body', () => {
     expect(stream.destroyed).toBe(false);
     await expect(body.next()).rejects.toBeInstanceOf(AnswerStalled);
   });
+
+  it('tells what its reading held back before the end, and before a breakage', async () => {
+    const holding = () => {
+      let held = Buffer.alloc(0);
+      return {
+        bytes: (chunk: Buffer) => {
+          held = Buffer.concat([held, chunk]);
+          return Buffer.alloc(0);
+        },
+        end: () => {
+          const all = held;
+          held = Buffer.alloc(0);
+          return all;
+        },
+      };
+    };
+    const ended = new PassThrough();
+    const whole = new AnswerBody(ended, 5_000, holding());
+    ended.write('a');
+    ended.end('b');
+    expect((await whole.next())?.toString()).toBe('ab');
+    expect(await whole.next()).toBeUndefined();
+
+    const broken = new PassThrough();
+    const torso = new AnswerBody(broken, 50, holding());
+    broken.write('a');
+    expect((await torso.next())?.toString()).toBe('a');
+    await expect(torso.next()).rejects.toBeInstanceOf(AnswerStalled);
+    await expect(torso.next()).rejects.toBeInstanceOf(AnswerStalled);
+  });
 });

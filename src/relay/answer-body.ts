@@ -1,6 +1,16 @@
 import type { Readable } from 'node:stream';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
 
+/** What an upstream's bytes are to be taken for, in their order. */
+export interface Reading {
+  /** May be empty: what is to be told depends on what follows. */
+  bytes(chunk: Buffer): Buffer;
+  /** What is left once the last chunk came. */
+  end(): Buffer;
+}
+
+const AS_IT_IS: Reading = { bytes: (chunk) => chunk, end: () => Buffer.alloc(0) };
+
 /** The upstream said nothing for longer than the idle clock allows. */
 export class AnswerStalled extends Error {}
 
@@ -8,18 +18,19 @@ export class AnswerStalled extends Error {}
  * An upstream's body, a chunk at a time, under the idle clock. The clock runs only while a chunk is awaited: a paused
  * client must not look like a silent upstream.
  *
- * States: reading (a `next` is pending) ↔ idle → ended. `pending` holds a read that was begun but not yet taken.
+ * States: reading (a `next` is pending) ↔ idle → ended, or broken. `pending` holds a read that was begun but not yet
+ * taken.
  */
 export class AnswerBody {
   private readonly iterator: AsyncIterator<Buffer>;
   private pending: Promise<Buffer | undefined> | undefined;
   private ahead: Buffer[] = [];
+  private broken: Error | undefined;
 
   constructor(
     private readonly body: Readable,
     private readonly idleMs: number,
-    /** What each chunk is to be taken for, in their order. */
-    private readonly reading: (chunk: Buffer) => Buffer = (chunk) => chunk,
+    private readonly reading = AS_IT_IS,
   ) {
     this.iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   }
@@ -81,14 +92,25 @@ export class AnswerBody {
   }
 
   private async pull(): Promise<Buffer | undefined> {
+    if (this.broken !== undefined) throw this.broken;
     const clock = setTimeout(() => {
       this.body.destroy(new AnswerStalled('The upstream fell silent'));
     }, this.idleMs);
     try {
-      const step = await this.iterator.next();
-      return step.done === true ? undefined : this.reading(step.value);
+      for (;;) {
+        const step = await this.iterator.next();
+        const read = step.done === true ? this.reading.end() : this.reading.bytes(step.value);
+        if (read.length > 0) return read;
+        if (step.done === true) return undefined;
+        clock.refresh();
+      }
     } catch (error) {
-      throw error instanceof AnswerStalled ? error : UpstreamFailure.of(error);
+      const failure = error instanceof AnswerStalled ? error : UpstreamFailure.of(error);
+      // What came before the breakage is told before it.
+      const read = this.reading.end();
+      if (read.length === 0) throw failure;
+      this.broken = failure;
+      return read;
     } finally {
       clearTimeout(clock);
     }

@@ -7,22 +7,27 @@ const SECRET_FIELD = /(key|token|secret)$/i;
 const SECRET_HEADER = /(key|token|authorization)$/i;
 /** Shorter ones would be found in any text. */
 const SHORTEST = 8;
+/**
+ * As much of a secret's beginning as may be told before it is known for one: `sk-` ends many a chunk by chance, and no
+ * byte of an answer should wait for that.
+ */
+const MOST_TOLD = 3;
 const ASTERISK = 0x2a;
-const LINE_FEED = 0x0a;
 const NOTHING = Buffer.alloc(0);
 
 /**
  * Hides an account's own secrets where its upstream quotes them, as errors do with the key that they refuse. Every
  * byte of it becomes an asterisk, so that lengths, frames and JSON stay as they were; nothing else is touched.
  *
- * State: the end of what passed, unless that was a line's. A secret that comes in two pieces is seen with the second,
- * which is hidden; a client may have its beginning, never the whole.
+ * State: what the bytes ended with, where that may be the beginning of a secret. But for its first few bytes it is held
+ * until the next chunk tells whether it is one: a client that gets a key's beginning in one piece, and its end in stars,
+ * has most of the key.
  */
 export class SecretMask {
   private readonly texts: readonly string[];
   private readonly secrets: readonly Buffer[];
-  private readonly longest: number;
-  private tail = NOTHING;
+  /** Its first {@link MOST_TOLD} bytes are told. */
+  private begun = NOTHING;
 
   /** @param signed the headers that the request went out with */
   constructor({ values, proxyUrl }: Secret, signed: Readonly<Record<string, string>> = {}) {
@@ -33,16 +38,25 @@ export class SecretMask {
     ];
     this.texts = [...new Set(texts)].filter(({ length }) => length >= SHORTEST);
     this.secrets = this.texts.map((text) => Buffer.from(text));
-    this.longest = Math.max(0, ...this.secrets.map(({ length }) => length));
   }
 
-  /** The chunk itself where it holds no secret, else a copy. Chunks are given in their order. */
+  /** Of what came so far, what can be told; the chunk itself where it holds no secret. Chunks are given in their order. */
   bytes(chunk: Buffer): Buffer {
-    const split = this.tail.length === 0 ? 0 : this.splitEnd(chunk);
-    let masked = split === 0 ? chunk : Buffer.from(chunk).fill(ASTERISK, 0, split);
-    for (const secret of this.secrets) masked = hide(masked, secret);
-    this.remember(chunk);
-    return masked;
+    const told = Math.min(this.begun.length, MOST_TOLD);
+    const came = this.begun.length === 0 ? chunk : Buffer.concat([this.begun, chunk]);
+    const masked = this.secrets.reduce(hide, came);
+    const length = Math.max(0, ...this.secrets.map((secret) => begunAtEnd(masked, secret)));
+    this.begun = length === 0 ? NOTHING : Buffer.from(masked.subarray(masked.length - length));
+    const held = Math.max(0, length - MOST_TOLD);
+    return told === 0 && held === 0 ? masked : masked.subarray(told, masked.length - held);
+  }
+
+  /** What was held, at the end of the bytes: a secret that was cut off is hidden as far as it came. */
+  end(): Buffer {
+    const held = this.begun.subarray(MOST_TOLD);
+    const { length } = this.begun;
+    this.begun = NOTHING;
+    return length < SHORTEST ? held : Buffer.alloc(held.length, ASTERISK);
   }
 
   headers(headers: Readonly<Record<string, string>>): Record<string, string> {
@@ -54,28 +68,6 @@ export class SecretMask {
       );
     }
     return masked;
-  }
-
-  /** How far into the chunk a secret reaches that began before it. */
-  private splitEnd(chunk: Buffer): number {
-    const seam = Buffer.concat([this.tail, chunk.subarray(0, this.longest - 1)]);
-    let end = 0;
-    for (const secret of this.secrets) {
-      const at = seam.indexOf(secret);
-      if (at >= 0 && at < this.tail.length) end = Math.max(end, at + secret.length - this.tail.length);
-    }
-    return end;
-  }
-
-  private remember(chunk: Buffer): void {
-    if (chunk.length === 0 || this.longest === 0) return;
-    if (chunk[chunk.length - 1] === LINE_FEED) {
-      this.tail = NOTHING;
-      return;
-    }
-    const kept = this.longest - 1;
-    const end = chunk.length >= kept ? chunk : Buffer.concat([this.tail, chunk]);
-    this.tail = Buffer.from(end.subarray(Math.max(0, end.length - kept)));
   }
 }
 
@@ -91,4 +83,14 @@ function hide(bytes: Buffer, secret: Buffer): Buffer {
   const masked = Buffer.from(bytes);
   for (; at >= 0; at = masked.indexOf(secret, at)) masked.fill(ASTERISK, at, at + secret.length);
   return masked;
+}
+
+/** Length of the secret's beginning that the bytes end with; the whole of it is none. */
+function begunAtEnd(bytes: Buffer, secret: Buffer): number {
+  const from = Math.max(0, bytes.length - secret.length + 1);
+  for (let at = bytes.indexOf(secret[0]!, from); at >= 0; at = bytes.indexOf(secret[0]!, at + 1)) {
+    const length = bytes.length - at;
+    if (secret.compare(bytes, at, bytes.length, 0, length) === 0) return length;
+  }
+  return 0;
 }

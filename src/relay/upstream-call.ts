@@ -92,7 +92,7 @@ export class UpstreamCall {
     const { status } = answer;
     const mask = new SecretMask(credentials, own);
     const open = (stream: UpstreamStream): AnswerBody =>
-      new AnswerBody(stream.body, clocks.idleMs, (chunk) => mask.bytes(chunk));
+      new AnswerBody(stream.body, clocks.idleMs, new SecretMask(credentials, own));
     const decoded = (stream: UpstreamStream): UpstreamStream => upstream.decode?.(call, stream) ?? stream;
     const headers = mask.headers(answer.headers);
     heard(status, headers);
