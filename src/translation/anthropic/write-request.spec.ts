@@ -35,6 +35,7 @@ const result = (id: string): Part => ({
 describe('a request to Claude', () => {
   it('names what must be named, and the version that takes sampling settings', () => {
     const { body, headers, edits } = write({
+      model: 'claude-sonnet-4-20250514',
       stream: true,
       system: [{ type: 'text', at: 's', text: 'Be brief.', cache: { ttl: '1h', at: 's' } }],
       messages: [turn('user', text('Hi'))],
@@ -45,7 +46,7 @@ describe('a request to Claude', () => {
     });
     expect(headers).toEqual({ 'anthropic-version': '2023-06-01' });
     expect(body).toEqual({
-      model: 'claude-sonnet-4-5',
+      model: 'claude-sonnet-4-20250514',
       messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi' }] }],
       system: [{ type: 'text', text: 'Be brief.', cache_control: { type: 'ephemeral', ttl: '1h' } }],
       max_tokens: 32_000,

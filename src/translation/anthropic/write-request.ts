@@ -3,6 +3,7 @@ import { leftOut } from '../left-out-name.ts';
 import type { NeutralRequest, Tool } from '../neutral.ts';
 import type { WrittenRequest } from '../sides.ts';
 import { defaultMaxTokens, thinkingFields } from './models.ts';
+import { samplingFields } from './sampling.ts';
 import { cacheControl, writeMessages } from './write-messages.ts';
 
 /** The oldest version still spoken: it takes the sampling parameters that other vendors' clients send. */
@@ -40,21 +41,16 @@ export function writeRequest(request: NeutralRequest): WrittenRequest {
     ...common,
     max_tokens: maxTokens,
     ...(request.stream && { stream: true }),
-    ...value('temperature', request.temperature),
-    ...value('top_p', request.topP),
-    ...value('top_k', request.topK),
+    ...samplingFields(request, 'thinking' in thinking, edits),
     ...(request.stop && request.stop.value.length > 0 && { stop_sequences: request.stop.value }),
   };
   return { body, headers: HEADERS, edits: [...edits] };
 }
 
-function value(name: string, given: { readonly value: unknown } | undefined): object {
-  return given === undefined ? {} : { [name]: given.value };
-}
-
 /**
  * Where the turn at hand has calls whose thoughts are missing (another vendor's model made them), Claude refuses to think
  * on: it answers this turn without.
+ * So it does where a tool is forced ("Thinking may not be enabled when tool_choice forces tool use").
  */
 function thinkingOf(
   request: NeutralRequest,
@@ -62,10 +58,11 @@ function thinkingOf(
   unthought: boolean,
   edits: Set<string>,
 ): object {
-  const { thinking } = request;
+  const { thinking, toolChoice } = request;
   if (thinking === undefined) return {};
   const { fields, exact } = thinkingFields(thinking.value, request.model, maxTokens);
-  const kept = unthought && 'thinking' in fields ? {} : fields;
+  const forced = toolChoice?.value.mode === 'any' || toolChoice?.value.mode === 'one';
+  const kept = (unthought || forced) && 'thinking' in fields ? {} : fields;
   if (!exact || kept !== fields) edits.add(leftOut(thinking.at));
   return kept;
 }
