@@ -148,7 +148,11 @@ describe.each(Object.entries(WAYS))('a stream by %s', (_, way) => {
     });
     // The upstream told no id of its own.
     expect(answer.headers['x-amzn-requestid']).toBe(answer.headers['x-relay-request-id']);
-    expect(bedrock.last).toMatchObject({ path: pathOf(way), body: way.body, signedBy: `bearer ${SECRET}` });
+    expect(bedrock.last).toMatchObject({
+      path: pathOf(way),
+      body: way.body,
+      headers: { authorization: `Bearer ${SECRET}` },
+    });
     expect(await rehearsal.lastRow()).toMatchObject({
       outcome: 'completed',
       door: 'bedrock',

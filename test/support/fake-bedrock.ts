@@ -1,15 +1,12 @@
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EventStreamCodec } from '@smithy/eventstream-codec';
-import { Sha256 } from '@aws-crypto/sha256-js';
-import { SignatureV4 } from '@smithy/signature-v4';
 
-/** One request as it came, and by whom it was signed: a key id, `bearer …`, or why the signature is none. */
+/** One request as it came. */
 export interface Asked {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  readonly signedBy: string;
   /** The client's socket is gone. */
   left: boolean;
 }
@@ -73,34 +70,30 @@ export const document =
 export const refusal = (status: number, name: string, text: string): Answer =>
   document({ message: text }, status, { 'x-amzn-errortype': `${name}:http://internal.amazon.com/coral/x/` });
 
-/** Bedrock's runtime and STS for tests: it checks every signature with AWS' own signer and answers what it is told to. */
+/**
+ * Bedrock's runtime that answers just what it is told to, whatever it is asked: for bytes that no service would send or
+ * take. What the service itself would say is the simulator's.
+ */
 export class FakeBedrock {
   readonly asked: Asked[] = [];
-  /** Of STS: which secret belongs to a key that it has given. */
-  readonly secrets = new Map<string, string>();
   answer: Answer = document({});
-  assumeRole: Answer = document({ message: 'no' }, 500);
 
   private constructor(private readonly server: Server) {
     server.on('request', (request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (bytes: Buffer) => chunks.push(bytes));
       request.on('end', () => {
-        const body = Buffer.concat(chunks);
-        void this.signer(request.url ?? '', request.method ?? '', request.headers, body).then((signedBy) => {
-          const asked = {
-            path: request.url ?? '',
-            headers: request.headers,
-            body: body.toString(),
-            signedBy,
-            left: false,
-          };
-          this.asked.push(asked);
-          response.on('close', () => {
-            asked.left = true;
-          });
-          (asked.path === '/' ? this.assumeRole : this.answer)(response, asked);
+        const asked = {
+          path: request.url ?? '',
+          headers: request.headers,
+          body: Buffer.concat(chunks).toString(),
+          left: false,
+        };
+        this.asked.push(asked);
+        response.on('close', () => {
+          asked.left = true;
         });
+        this.answer(response, asked);
       });
     });
   }
@@ -129,41 +122,5 @@ export class FakeBedrock {
   async close(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
-  }
-
-  private async signer(
-    path: string,
-    method: string,
-    headers: IncomingHttpHeaders,
-    body: Buffer,
-  ): Promise<string> {
-    const authorization = headers.authorization ?? '';
-    if (authorization.startsWith('Bearer ')) return `bearer ${authorization.slice(7)}`;
-    const told =
-      /^AWS4-HMAC-SHA256 Credential=([^/]+)\/\d+\/([^/]+)\/([^/]+)\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=\w+$/;
-    const [, accessKeyId = '', region = '', service = '', names = ''] = told.exec(authorization) ?? [];
-    const secretAccessKey = this.secrets.get(accessKeyId) ?? `simulator-secret-${accessKeyId}`;
-    const signer = new SignatureV4({
-      service,
-      region,
-      credentials: { accessKeyId, secretAccessKey },
-      sha256: Sha256,
-    });
-    const date = String(headers['x-amz-date']);
-    const signed = await signer.sign(
-      {
-        method,
-        protocol: 'http:',
-        hostname: '127.0.0.1',
-        path: path.split('?')[0]!,
-        query: Object.fromEntries(new URL(path, 'http://x').searchParams),
-        headers: Object.fromEntries(names.split(';').map((name) => [name, String(headers[name])])),
-        body,
-      },
-      { signingDate: new Date(date.replace(/^(....)(..)(..T..)(..)(..)Z$/, '$1-$2-$3:$4:$5Z')) },
-    );
-    const same =
-      signed.headers['authorization']?.split('Signature=')[1] === authorization.split('Signature=')[1];
-    return same ? accessKeyId : `wrong signature by ${accessKeyId}`;
   }
 }
