@@ -18,7 +18,7 @@ export class AccountHealth1763800010000 implements MigrationInterface {
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
-      drop function cool_account;
+      drop function cool_account, rest_left;
       drop index cooldowns_unproven;
       alter table cooldowns drop column strikes, drop column proven_at, drop column probe_until;
     `);
@@ -29,9 +29,16 @@ export class AccountHealth1763800010000 implements MigrationInterface {
  * Verdicts on one account that arrive together, on any replica, are one: they wait for each other, and what was said
  * since their call was admitted is not said again. With \`p_most_ms\` the rest doubles with each return of the same trouble; the last one counts
  * for ten minutes, or as long as it was. With \`p_pool\` nothing is written that would leave less than half of those in the pool
- * who have no other trouble. Answers \`cooling\`, \`known\`, \`outdated\` (newer credentials are stored) or \`too-many\`.
+ * who have no other trouble. Answers \`outdated\` (newer credentials are stored), \`too-many\`, or \`cooling\` or
+ * \`known\` and for how many ms (or \`infinity\`) from now, nothing when that is over.
  */
 const COOL = `
+  create function rest_left(p_until timestamptz, p_now timestamptz) returns text language sql immutable as $$
+    select case when p_until = 'infinity' then ' infinity'
+                when p_until > p_now then ' ' || ceil(extract(epoch from p_until - p_now) * 1000)::bigint
+                else '' end
+  $$;
+
   create function cool_account(
     p_id uuid, p_account uuid, p_family text, p_reason text, p_evidence text, p_ms bigint, p_most_ms bigint,
     p_probed boolean, p_credentials integer, p_since timestamptz, p_pool uuid[]
@@ -46,13 +53,13 @@ const COOL = `
       case when p_pool is null then 'cool ' || p_account else 'eject ' || coalesce(p_family, '') end, 0));
     v_now := clock_timestamp();
 
-    perform 1 from cooldowns c
+    select max(c.until) into v_until from cooldowns c
       where c.account_id = p_account and c.reason = p_reason and c.model_family is not distinct from p_family
         and case when p_ms is null then c.until = 'infinity' and c.credentials_version >= p_credentials
                  when p_most_ms is not null then c.until > v_now or c.created_at > p_since
                  else c.until >= v_now + p_ms * 0.9::float8 * interval '1 millisecond'
                    or c.created_at > p_since and c.until >= c.created_at + p_ms * 0.9::float8 * interval '1 millisecond' end;
-    if found then return 'known'; end if;
+    if v_until is not null then return 'known' || rest_left(v_until, v_now); end if;
 
     if p_pool is not null then
       select count(*) filter (where not p.troubled), count(*) filter (where p.ejected and not p.troubled)
@@ -87,6 +94,6 @@ const COOL = `
         (id, account_id, model_family, reason, evidence, created_at, until, credentials_version, strikes, proven_at)
       values (p_id, p_account, p_family, p_reason, p_evidence, v_now, v_until,
               case when p_ms is null then p_credentials end, v_strikes, case when not p_probed then v_now end);
-    return 'cooling';
+    return 'cooling' || rest_left(v_until, v_now);
   end $$;
 `;

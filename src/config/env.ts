@@ -30,6 +30,9 @@ export interface Env {
   readonly encryptionKeys: string | undefined;
   /** Hosts or CIDRs that upstreams may have beside public https origins. */
   readonly allowedUpstreams: readonly string[];
+  /** Accounts that one call may try, and how long after its head the last one may be begun. */
+  readonly maxAttempts: number;
+  readonly failoverMs: number;
   readonly drainSeconds: number;
   /** After SIGTERM, how long connections are still accepted while balancers notice. */
   readonly drainAcceptSeconds: number;
@@ -153,6 +156,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
       .split(',')
       .map((entry) => entry.trim())
       .filter((entry) => entry !== ''),
+    maxAttempts: whole('RELAY_MAX_ATTEMPTS', 3, 1, 10),
+    failoverMs: ms('RELAY_FAILOVER_TIMEOUT_MS', 90_000),
     drainSeconds: whole('RELAY_DRAIN_SECONDS', 300, 0, 86_400),
     drainAcceptSeconds: whole('RELAY_DRAIN_ACCEPT_SECONDS', 5, 0, 300),
     maxBodyBytes: whole('RELAY_MAX_BODY_BYTES', 32 * MIB, 1024, 1024 * MIB),

@@ -27,6 +27,9 @@ const BROKEN = new Set([
   'proxy-unreachable',
   'proxy-denied',
   'proxy-refused',
+  'proxy-unreachable',
+  'proxy-denied',
+  'proxy-refused',
   'headers-timeout',
   'reset',
   'idle-timeout',
@@ -35,6 +38,16 @@ const BROKEN = new Set([
   'upstream-unusable',
   'account-fault',
 ]);
+
+/** What became of what an attempt said about its account. */
+export interface Rested {
+  /** The account rests from now on, and did not before. */
+  readonly isNews: boolean;
+  /** When it is there again by itself, as far as that is known. */
+  readonly backInMs?: number | undefined;
+}
+
+const NOTHING: Rested = { isNews: false };
 
 /**
  * What attempts say about their accounts. A verdict on an account becomes a cooldown at once; the vendor's trouble, and
@@ -58,25 +71,29 @@ export class AccountHealth {
   /** An answer's head came, or the caller was told of a mistake of its own. */
   answered(one: Try): void {
     this.window.succeeded(nameOf(one));
+    one.answered?.();
   }
 
-  /** @returns whether this verdict is news: the account rests from now on, and did not before */
-  async judged(one: Try, verdict: Verdict, status: number): Promise<boolean> {
+  async judged(one: Try, verdict: Verdict, status: number): Promise<Rested> {
     switch (verdict.at) {
       case 'client':
         this.answered(one);
-        return false;
+        return NOTHING;
       case 'credential':
         // It was renewed, or parked, where it was refused.
-        return false;
+        return NOTHING;
       case 'account': {
         const rest = restFor(verdict, modelFamily(one.model));
-        return rest !== undefined && this.cool(one, rest, `HTTP ${status}`);
+        if (rest === undefined) return NOTHING;
+        const { isNews, backInMs } = await this.cool(one, rest, `HTTP ${status}`);
+        return { isNews, backInMs: verdict.mend === 'person' ? undefined : backInMs };
       }
-      case 'provider':
+      case 'provider': {
+        const backInMs = verdict.retryAfterMs;
         // Where all accounts meet the same overload, none is worse than another.
-        if (verdict.everywhere === true && !this.hasOtherOrigin(one)) return false;
-        return this.failed(one, verdict.reason);
+        if (verdict.everywhere === true && !this.hasOtherOrigin(one)) return { isNews: false, backInMs };
+        return { isNews: (await this.failed(one, verdict.reason)).isNews, backInMs };
+      }
     }
   }
 
@@ -86,9 +103,9 @@ export class AccountHealth {
     await this.judged(one, verdict, failure.status ?? 200);
   }
 
-  /** @param reason why the attempt ended, as it is booked; @returns as `judged` */
-  async broke(one: Try, reason: string): Promise<boolean> {
-    return BROKEN.has(reason) && this.failed(one, reason);
+  /** @param reason why the attempt ended, as it is booked */
+  async broke(one: Try, reason: string): Promise<Rested> {
+    return BROKEN.has(reason) ? this.failed(one, reason) : NOTHING;
   }
 
   private hasOtherOrigin(one: Try): boolean {
@@ -101,9 +118,9 @@ export class AccountHealth {
     });
   }
 
-  private async failed(one: Try, reason: string): Promise<boolean> {
+  private async failed(one: Try, reason: string): Promise<Rested> {
     const enough = this.window.failed(nameOf(one));
-    if (enough === undefined) return false;
+    if (enough === undefined) return NOTHING;
     const rest = {
       modelFamily: modelFamily(one.model),
       reason: 'ejected',
@@ -118,35 +135,36 @@ export class AccountHealth {
     );
   }
 
-  private async cool(one: Try, rest: Rest, evidence: string, pool?: readonly string[]): Promise<boolean> {
+  private async cool(one: Try, rest: Rest, evidence: string, pool?: readonly string[]): Promise<Rested> {
     const { account, lease } = one;
+    const said: Rested = { isNews: false, backInMs: rest.forMs === 'infinity' ? undefined : rest.forMs };
     const name = `${nameOf(one)} ${rest.reason}`;
     // Calls that are refused together write once; the database sorts out what other processes write.
-    if (this.writing.has(name)) return false;
+    if (this.writing.has(name)) return said;
     this.writing.add(name);
-    const cooling: Cooling = {
+    const written = this.write(lease.requestId, {
       ...rest,
       accountId: account.id,
       evidence,
       credentialsVersion: account.credentialsVersion,
       since: lease.admittedAt,
       ...(pool && { pool }),
-    };
-    const written = this.scheduler
-      .cool(cooling)
-      .then((answer) => {
-        const news = answer === 'cooling';
-        const { accountId, reason, modelFamily: family, forMs } = cooling;
-        if (news)
-          this.log.warn({ account: accountId, reason, family, forMs, evidence }, 'account cools down');
-        return news;
-      })
-      .catch((error: unknown) => {
-        this.log.warn({ err: error, requestId: lease.requestId }, 'a cooldown could not be written');
-        return false;
-      })
-      .finally(() => this.writing.delete(name));
-    return Promise.race([written, sleep(PATIENCE_MS, false, { ref: false })]);
+    }).finally(() => this.writing.delete(name));
+    return (await Promise.race([written, sleep(PATIENCE_MS, undefined, { ref: false })])) ?? said;
+  }
+
+  private async write(requestId: string, cooling: Cooling): Promise<Rested | undefined> {
+    try {
+      const { became, forMs } = await this.scheduler.cool(cooling);
+      const isNews = became === 'cooling';
+      const { accountId, reason, modelFamily: family, evidence } = cooling;
+      if (isNews)
+        this.log.warn({ account: accountId, reason, family, forMs, evidence }, 'account cools down');
+      return { isNews, backInMs: forMs === 'infinity' ? undefined : forMs };
+    } catch (error) {
+      this.log.warn({ err: error, requestId }, 'a cooldown could not be written');
+      return undefined;
+    }
   }
 }
 

@@ -8,6 +8,8 @@ import type { Exchange } from './exchange.ts';
 
 /** What is known of one attempt while it runs; becomes one settlement. */
 export class AttemptRecord {
+  /** No other attempt of the call follows. */
+  final = true;
   outcome: Outcome = 'failed';
   status: number | null = null;
   reason: string | null = null;
@@ -69,7 +71,7 @@ export class AttemptRecord {
     return {
       requestId: this.lease.requestId,
       attempt: this.lease.attempt,
-      final: true,
+      final: this.final,
       epoch: this.lease.epoch,
       keyId: this.lease.keyId,
       accountId: this.lease.accountId,

@@ -5,6 +5,7 @@ import type { AnswerReader, Call, Dialect } from '../dialects/dialect.ts';
 import { dialectOf } from '../dialects/dialect-of.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import type { Settlement } from '../scheduler/settlement.ts';
 import type { Verdict } from '../upstream/upstream.ts';
 import { PriceBook } from '../usage/price-book.ts';
 import { AccountHealth } from './account-health.ts';
@@ -12,11 +13,12 @@ import type { AnswerBody } from './answer-body.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { Cut, endingOf } from './cut.ts';
 import type { Exchange } from './exchange.ts';
-import { dialectError, foreignFailure, foreignRefusal } from './error-words.ts';
-import { forwardedHeaders } from './forwarded-headers.ts';
+import { foreignFailure } from './error-words.ts';
 import { Journal } from './journal.ts';
+import { isOurs, keptAnswer, refusedHeaders, tell } from './kept-answer.ts';
+import type { Blame, Miss, SettledMiss } from './miss.ts';
 import { type Passage, passageOf } from './passage.ts';
-import { errorEventReason, outcomeOf, refusalOf, withoutWaits } from './refusal.ts';
+import { errorEventReason, outcomeOf, refusalOf } from './refusal.ts';
 import type { RelayEvent } from './relay-event.ts';
 import type { Try } from './try.ts';
 import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
@@ -25,19 +27,10 @@ import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
 const JSON_PEEK_BYTES = 1024 * 1024;
 /** A JSON answer that is translated is read whole, up to this size. */
 const MAX_TRANSLATED_BYTES = 32 * 1024 * 1024;
-/** As much of an error document as is read to say it in another dialect. */
-const MAX_ERROR_BYTES = 64 * 1024;
 const EMPTY = Buffer.alloc(0);
 
 /** A vendor's ids are a few dozen characters; a ledger row is not the place for more. */
 const REQUEST_ID_LENGTH = 128;
-
-/** How an attempt ended before its head; undefined when the client has its answer. */
-export interface Miss {
-  readonly error: RelayError;
-  /** Another account may do better: no byte was sent, and the caller is not at fault. */
-  readonly elsewhere: boolean;
-}
 
 interface Progress {
   headSent: boolean;
@@ -60,12 +53,15 @@ export class Attempt {
     @Inject(ENV) private readonly env: Env,
   ) {}
 
-  async *run(exchange: Exchange, one: Try): AsyncGenerator<RelayEvent, Miss | undefined> {
+  /** @returns how it missed, settled but not as the call's last attempt where another may follow */
+  async *run(exchange: Exchange, one: Try): AsyncGenerator<RelayEvent, SettledMiss | undefined> {
     const { call, lease, account } = one;
     const record = new AttemptRecord(exchange, call, lease, account, one.model);
     const cut = new Cut(exchange.flow, this.env.clocks.totalMs);
     const progress: Progress = { headSent: false, handedOver: false };
     let body: AnswerBody | undefined;
+    let miss: Miss | undefined;
+    let settlement: Settlement | undefined;
     try {
       this.scheduler.begin(() => record.settlement(this.prices));
       this.journal.attemptBegun(exchange, one);
@@ -75,28 +71,26 @@ export class Attempt {
       });
       body = answer.body;
       this.journal.upstreamHead(one, record.startedAt);
-      if (answer.verdict === undefined) {
-        yield* this.success(exchange, one, answer, record, progress);
-        return undefined;
-      }
-      return yield* this.refusal(exchange, one, answer, answer.verdict, record, progress);
+      if (answer.verdict === undefined) yield* this.success(exchange, one, answer, record, progress);
+      else miss = yield* this.refusal(exchange, one, answer, answer.verdict, record, progress);
     } catch (thrown) {
-      const ending = endingOf(thrown, cut.signal, progress.headSent);
+      const ending = endingOf(thrown, cut.signal, progress.headSent, record.status !== null);
       if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
       record.outcome = ending.outcome;
       record.reason = ending.reason;
-      await this.health.broke(one, ending.reason);
-      if (!progress.headSent) return { error: ending.error, elsewhere: ending.outcome !== 'client-left' };
-      yield this.brokenOff(record, progress, ending.error);
-      return undefined;
+      const rested = await this.health.broke(one, ending.reason);
+      if (progress.headSent) yield this.brokenOff(record, progress, ending.error);
+      else miss = { blame: ending.blame, told: ending.error, free: ending.unsent || rested.isNews };
     } finally {
       cut.release();
       body?.destroy();
-      const settlement = record.settlement(this.prices);
+      record.final = miss === undefined || miss.blame === 'relay';
+      settlement = record.settlement(this.prices);
       // Nobody waits for it: a refusal must not wait for the ledger, nor a request body for a database that is away.
       void this.scheduler.settle(settlement);
       this.journal.attemptEnded(settlement);
     }
+    return miss && { ...miss, settlement };
   }
 
   /** A 2xx: checked as far as can be before the head, then every byte as it came, or as its dialect translates. */
@@ -212,47 +206,35 @@ export class Attempt {
     record: AttemptRecord,
     progress: Progress,
   ): AsyncGenerator<RelayEvent, Miss | undefined> {
-    const { call, sent } = one;
     const refusal = refusalOf(answer, verdict);
     record.outcome = refusal.outcome;
     record.reason = refusal.reason;
-    await this.health.judged(one, verdict, answer.status);
-    if (refusal.error !== undefined) return { error: refusal.error, elsewhere: refusal.outcome === 'failed' };
+    const rested = await this.health.judged(one, verdict, answer.status);
+    const told = refusal.error ?? (await keptAnswer(exchange, one.call, one.sent.call, answer, refusal));
+    if (told !== undefined && verdict.at !== 'client') {
+      return {
+        blame: blameOf(verdict),
+        told,
+        free: answer.isNews || rested.isNews,
+        backInMs: rested.backInMs,
+      };
+    }
+    if (refusal.error !== undefined) return { blame: 'relay', told: refusal.error, free: true };
 
-    const reader = { atBoundary: false };
-    const end = (): RelayEvent => ({ type: 'end', outcome: refusal.outcome, usage: record.usage().usage });
-    if (sent.call.dialect !== call.dialect) {
-      const { bytes } = await answer.body.peek(MAX_ERROR_BYTES);
-      const words = foreignRefusal(dialectOf(sent.call.dialect), answer.status, bytes);
-      const told = dialectError(words, exchange.requestId);
-      const body = Buffer.from(exchange.dialect.errorBody(told));
-      const headers = {
-        'content-type': 'application/json',
-        'content-length': String(body.length),
-        ...exchange.dialect.errorHeaders?.(told),
-      };
-      progress.headSent = true;
-      yield {
-        type: 'head',
-        status: words.status,
-        headers: { ...headers, ...refusal.headers },
-        framing: 'json',
-        reader,
-      };
-      record.firstByte();
-      yield { type: 'data', bytes: body };
-      yield end();
+    progress.headSent = true;
+    record.firstByte();
+    const { usage } = record.usage();
+    const end = { type: 'end', outcome: refusal.outcome, usage } as const;
+    if (told !== undefined && !isOurs(told)) {
+      yield* tell(told, end);
       return undefined;
     }
-    const forwarded = forwardedHeaders(answer.headers, exchange.dialect, 'json');
-    const headers = { ...withoutWaits(forwarded, answer.status), ...refusal.headers };
-    progress.headSent = true;
-    yield { type: 'head', status: answer.status, headers, framing: 'json', reader };
+    const headers = refusedHeaders(exchange, answer, refusal);
+    yield { type: 'head', status: answer.status, headers, framing: 'json', reader: { atBoundary: false } };
     for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {
-      record.firstByte();
       yield { type: 'data', bytes };
     }
-    yield end();
+    yield end;
     return undefined;
   }
 
@@ -266,6 +248,11 @@ export class Attempt {
       );
     }
   }
+}
+
+function blameOf(verdict: Exclude<Verdict, { at: 'client' }>): Blame {
+  if (verdict.at !== 'provider') return 'account';
+  return verdict.everywhere === true ? 'overload' : 'vendor';
 }
 
 function requestIdIn(headers: Readonly<Record<string, string>>): string | null {

@@ -1,8 +1,9 @@
 import { RelayError } from '../errors/relay-error.ts';
 import type { Outcome } from '../scheduler/settlement.ts';
-import { UpstreamFailure } from '../upstream/upstream-failure.ts';
+import { UpstreamFailure, type UpstreamFailureReason } from '../upstream/upstream-failure.ts';
 import { AnswerStalled } from './answer-body.ts';
 import { type Flow, Left } from './flow.ts';
+import type { Blame } from './miss.ts';
 
 class TotalExceeded extends Error {}
 
@@ -37,10 +38,28 @@ export interface Ending {
   readonly outcome: Outcome;
   readonly reason: string;
   readonly error: RelayError;
+  readonly blame: Blame;
+  /** Not a byte went upstream. */
+  readonly unsent: boolean;
 }
 
-/** @param headSent an answer's head is with the client already: the outcome is `partial` instead of `failed` */
-export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean): Ending {
+type UnsentReason = Exclude<UpstreamFailureReason, 'headers-timeout' | 'reset' | 'aborted'>;
+const UNSENT: Readonly<Record<UnsentReason, true>> = {
+  refused: true,
+  dns: true,
+  tls: true,
+  'connect-timeout': true,
+  'forbidden-address': true,
+  'proxy-unreachable': true,
+  'proxy-denied': true,
+  'proxy-refused': true,
+};
+
+/**
+ * @param headSent an answer's head is with the client already: the outcome is `partial` instead of `failed`
+ * @param answered the upstream had begun to answer
+ */
+export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean, answered: boolean): Ending {
   const broken: Outcome = headSent ? 'partial' : 'failed';
   const cause: unknown = signal.aborted ? signal.reason : thrown;
 
@@ -49,34 +68,39 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
       cause.reason === 'draining'
         ? new RelayError('draining', 'The relay is shutting down; try again', 1)
         : new RelayError('internal', 'The client left');
-    return { outcome: cause.reason === 'client-left' ? 'client-left' : broken, reason: cause.reason, error };
+    const outcome = cause.reason === 'client-left' ? 'client-left' : broken;
+    return { outcome, reason: cause.reason, error, blame: 'relay', unsent: false };
   }
   if (cause instanceof TotalExceeded) {
     const error = new RelayError('upstream-slow', 'The answer took longer than the relay allows');
-    return { outcome: broken, reason: 'total-timeout', error };
+    return { outcome: broken, reason: 'total-timeout', error, blame: 'relay', unsent: false };
   }
   if (cause instanceof AnswerStalled) {
     const error = new RelayError('upstream-slow', 'The upstream fell silent');
-    return { outcome: broken, reason: 'idle-timeout', error };
+    return { outcome: broken, reason: 'idle-timeout', error, blame: 'vendor', unsent: false };
   }
   if (cause instanceof UpstreamFailure) {
-    const error =
-      cause.reason === 'headers-timeout'
-        ? new RelayError('upstream-slow', 'The upstream did not answer in time')
-        : cause.reason === 'reset'
-          ? new RelayError('upstream-broken', 'The upstream broke off')
-          : new RelayError('upstream-unreachable', unreachable(cause));
-    return { outcome: broken, reason: cause.reason, error };
+    const { reason } = cause;
+    const blame = reason === 'reset' && !answered ? 'connection' : 'vendor';
+    const unsent = Object.hasOwn(UNSENT, reason);
+    return { outcome: broken, reason, error: failureError(reason), blame, unsent };
   }
   if (cause instanceof RelayError) {
+    const { code } = cause;
     // An answer came, but nobody can say what it used.
-    const outcome = cause.code === 'upstream-unusable' ? 'unknown' : broken;
-    return { outcome, reason: cause.code, error: cause };
+    if (code === 'upstream-unusable')
+      return { outcome: 'unknown', reason: code, error: cause, blame: 'vendor', unsent: false };
+    const account = code === 'account-fault';
+    const blame = account ? 'account' : 'relay';
+    return { outcome: broken, reason: code, error: cause, blame, unsent: account && !answered };
   }
-  return { outcome: broken, reason: 'internal', error: new RelayError('internal', 'The relay failed') };
+  const error = new RelayError('internal', 'The relay failed');
+  return { outcome: broken, reason: 'internal', error, blame: 'relay', unsent: false };
 }
 
-/** Where it is the account's proxy that failed, that is told: its words are ours. */
-function unreachable({ reason, message }: UpstreamFailure): string {
-  return reason.startsWith('proxy-') ? message : 'The upstream cannot be reached';
+function failureError(reason: UpstreamFailureReason): RelayError {
+  if (reason === 'headers-timeout')
+    return new RelayError('upstream-slow', 'The upstream did not answer in time');
+  if (reason === 'reset') return new RelayError('upstream-broken', 'The upstream broke off');
+  return new RelayError('upstream-unreachable', 'The upstream cannot be reached');
 }

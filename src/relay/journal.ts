@@ -4,6 +4,7 @@ import type { Settlement } from '../scheduler/settlement.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import type { Exchange } from './exchange.ts';
+import type { Blame } from './miss.ts';
 import type { Try } from './try.ts';
 
 /** Tells logs and metrics what happened to a call. Never a body, a query string or a secret. */
@@ -21,6 +22,11 @@ export class Journal {
 
   upstreamHead({ account }: Try, sentAt: number): void {
     this.metrics.upstreamHead(account.kind, performance.now() - sentAt);
+  }
+
+  /** A call missed, and was to go on. */
+  failover(blame: Blame, result: 'moved' | 'refused' | 'over-ratio'): void {
+    this.metrics.failover(blame, result);
   }
 
   /** One line for each attempt: with one attempt a call, the request's line. */

@@ -4,8 +4,10 @@ import { KeysModule } from '../keys/keys.module.ts';
 import { SchedulerModule } from '../scheduler/scheduler.module.ts';
 import { UsageModule } from '../usage/usage.module.ts';
 import { AccountHealth } from './account-health.ts';
+import { Assigner } from './assigner.ts';
 import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
+import { Failover } from './failover.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
 import { ModelCatalog } from './model-catalog.ts';
@@ -19,8 +21,10 @@ import { UpstreamCall } from './upstream-call.ts';
   imports: [AccountsModule, KeysModule, SchedulerModule, UsageModule],
   providers: [
     AccountHealth,
+    Assigner,
     Attempt,
     CandidateMemo,
+    Failover,
     Intake,
     Journal,
     ModelCatalog,

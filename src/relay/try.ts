@@ -1,4 +1,5 @@
 import type { Call } from '../dialects/dialect.ts';
+import type { ApiKey } from '../keys/api-key.ts';
 import type { Candidate, Lease } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -14,6 +15,12 @@ export interface Try {
   readonly account: Account;
   readonly upstream: Upstream;
   readonly model: string;
-  /** All accounts that may serve the call. */
+  /** The key, the accounts and those of them that may serve the call, as they were when it was decided. */
+  readonly key: ApiKey;
+  readonly accounts: readonly Account[];
   readonly pool: readonly Candidate[];
+  /** On a connection of its own: one that was kept open has just broken. */
+  readonly anew?: boolean;
+  /** Told when the account has answered the client. */
+  readonly answered?: () => void;
 }

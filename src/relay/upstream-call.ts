@@ -29,6 +29,8 @@ export interface SignedAnswer {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AnswerBody;
   readonly verdict: Verdict | undefined;
+  /** The account was parked for it, and nobody knew before. */
+  readonly isNews: boolean;
 }
 
 /** Shapes, signs and sends one attempt. A refused credential is renewed once and the request replayed once. */
@@ -50,11 +52,11 @@ export class UpstreamCall {
     if (first.verdict?.at !== 'credential') return first;
 
     first.body.destroy();
-    const renewed = await this.renewed(one, signal, credentials, first.verdict.reason);
-    if (renewed === undefined) return first;
-    const second = await this.ask(one, request, renewed, signal, heard);
-    if (second.verdict?.at === 'credential') await this.park(one, renewed, second.verdict.reason);
-    return second;
+    const renewed = await this.renewed(one, signal, credentials);
+    const refused = renewed ?? credentials;
+    const second = renewed === undefined ? first : await this.ask(one, request, renewed, signal, heard);
+    if (second.verdict?.at !== 'credential') return second;
+    return { ...second, isNews: await this.park(one, refused, second.verdict.reason) };
   }
 
   private async shape(exchange: Exchange, { sent, account, upstream, model }: Try): Promise<UpstreamRequest> {
@@ -72,7 +74,7 @@ export class UpstreamCall {
   }
 
   private async ask(
-    { sent: { call }, upstream }: Try,
+    { sent: { call }, upstream, anew }: Try,
     request: UpstreamRequest,
     credentials: Credentials,
     signal: AbortSignal,
@@ -88,6 +90,7 @@ export class UpstreamCall {
       signal,
       headersMs,
       proxyUrl: credentials.proxyUrl,
+      anew,
     });
     const { status } = answer;
     const mask = new SecretMask(credentials, own);
@@ -98,15 +101,21 @@ export class UpstreamCall {
     heard(status, headers);
     if (status >= 200 && status < 300) {
       const plain = decoded({ ...answer, headers });
-      return { status: plain.status, headers: plain.headers, body: open(plain), verdict: undefined };
+      return {
+        status: plain.status,
+        headers: plain.headers,
+        body: open(plain),
+        verdict: undefined,
+        isNews: false,
+      };
     }
     const body = open(answer);
     const { bytes } = await body.peek(JUDGED_BYTES);
     const verdict = upstream.judge({ status, headers, body: bytes });
-    if (upstream.decode === undefined) return { status, headers, body, verdict };
+    if (upstream.decode === undefined) return { status, headers, body, verdict, isNews: false };
     body.destroy();
     const plain = decoded({ status, headers, body: Readable.from([bytes]) });
-    return { status: plain.status, headers: plain.headers, body: open(plain), verdict };
+    return { status: plain.status, headers: plain.headers, body: open(plain), verdict, isNews: false };
   }
 
   /** Credentials, or the end of the attempt: one that has expired and cannot be renewed parks its account. */
@@ -117,16 +126,13 @@ export class UpstreamCall {
     throw needsAttention();
   }
 
-  /** Newer credentials than those that were refused; undefined: there are none, and the account is parked. */
-  private async renewed(
-    one: Try,
+  /** Newer credentials than those that were refused; undefined: there are none. */
+  private renewed(
+    { account }: Try,
     signal: AbortSignal,
     refused: Credentials,
-    evidence: string,
   ): Promise<Credentials | undefined> {
-    const renewed = await this.held(signal, () => this.credentials.renew(one.account, refused.version));
-    if (renewed === undefined) await this.park(one, refused, evidence);
-    return renewed;
+    return this.held(signal, () => this.credentials.renew(account, refused.version));
   }
 
   /** Undefined: only a person can mend it. @throws RelayError when it could not be had just now */
@@ -147,7 +153,7 @@ export class UpstreamCall {
     { account }: Try,
     credentials: Pick<Credentials, 'version'>,
     evidence: string,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const parking = {
       accountId: account.id,
       modelFamily: null,
@@ -157,7 +163,8 @@ export class UpstreamCall {
       credentialsVersion: credentials.version,
     } as const;
     // Without the database nothing is parked, and the next call meets the same refusal.
-    await this.scheduler.cool(parking).catch(() => undefined);
+    const cooled = await this.scheduler.cool(parking).catch(() => undefined);
+    return cooled?.became === 'cooling';
   }
 }
 

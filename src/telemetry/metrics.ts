@@ -89,6 +89,11 @@ export class Metrics {
     'door',
     'code',
   ]);
+  private readonly failovers = this.counter(
+    'failovers_total',
+    'Calls that missed at one account, by what was to blame and whether another one was tried',
+    ['blame', 'result'],
+  );
   private readonly refreshes = this.counter('credential_refreshes_total', 'Renewals of account credentials', [
     'kind',
     'result',
@@ -174,6 +179,10 @@ export class Metrics {
 
   refused(code: RelayErrorCode, door: string): void {
     this.refusals.inc({ code, door });
+  }
+
+  failover(blame: string, result: 'moved' | 'refused' | 'over-ratio'): void {
+    this.failovers.inc({ blame, result });
   }
 
   placeTaken(lane: Lane): void {

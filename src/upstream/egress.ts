@@ -17,6 +17,7 @@ const MOST_PROXIES = 1_000;
 export class Egress {
   private readonly straight: Agent;
   private readonly tunnelled = new Map<string, Agent>();
+  private readonly single = new Set<Agent>();
 
   constructor(
     private readonly policy: AddressPolicy,
@@ -36,9 +37,23 @@ export class Egress {
     return agent;
   }
 
+  /** Does one request on a connection that nothing was sent on before, which ends with its answer. */
+  async anew<T>(proxyUrl: string | undefined, request: (by: Dispatcher) => Promise<T>): Promise<T> {
+    const agent =
+      proxyUrl === undefined ? createDialer(this.policy, this.options) : this.tunnelThrough(proxyUrl);
+    this.single.add(agent);
+    try {
+      return await request(agent);
+    } finally {
+      // Closing waits for the answer's end.
+      void agent.close().finally(() => this.single.delete(agent));
+    }
+  }
+
   /** Cuts everything that is open. */
   async destroy(): Promise<void> {
-    await Promise.all([this.straight, ...this.tunnelled.values()].map((agent) => agent.destroy()));
+    const agents = [this.straight, ...this.tunnelled.values(), ...this.single];
+    await Promise.all(agents.map((agent) => agent.destroy()));
   }
 
   private tunnelThrough(proxyUrl: string): Agent {

@@ -3,6 +3,7 @@ import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import type { AxiosResponse } from 'axios';
 import { firstValueFrom } from 'rxjs';
+import type { Dispatcher } from 'undici';
 import { answerHeaders } from './answer-headers.ts';
 import { by } from './axios-adapter.ts';
 import { Egress } from './egress.ts';
@@ -18,6 +19,8 @@ export interface SendOptions {
   readonly headersMs: number;
   /** The account's egress proxy; undefined = straight to the upstream. Never a way around: no proxy, no request. */
   readonly proxyUrl: string | undefined;
+  /** On a connection of its own, which nothing was sent on before. */
+  readonly anew?: boolean | undefined;
 }
 
 /** Header names that are decided here, by the connection or by the body, and never by a caller. */
@@ -46,7 +49,7 @@ export class UpstreamClient {
 
   /** @throws UpstreamFailure when no answer's head came */
   async send(request: UpstreamRequest, options: SendOptions): Promise<UpstreamStream> {
-    const { signal, headersMs, proxyUrl } = options;
+    const { signal, headersMs } = options;
     if (signal.aborted) throw new UpstreamFailure('aborted');
     const cut = new AbortController();
     const leave = (): void => cut.abort(signal.reason);
@@ -56,7 +59,7 @@ export class UpstreamClient {
     try {
       // undici by itself notices only once the connection stands, up to the connect clock later; it then cancels by the
       // same signal before a byte is sent.
-      const { status, headers, data } = await orCut(this.begin(request, proxyUrl, cut.signal), cut.signal);
+      const { status, headers, data } = await orCut(this.begin(request, options, cut.signal), cut.signal);
       // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
       data.on('error', () => undefined).on('close', stay);
       return { status, headers: answerHeaders(headers as Record<string, string | string[]>), body: data };
@@ -70,21 +73,23 @@ export class UpstreamClient {
 
   private async begin(
     request: UpstreamRequest,
-    proxyUrl: string | undefined,
+    { proxyUrl, anew }: SendOptions,
     signal: AbortSignal,
   ): Promise<AxiosResponse<Readable>> {
     const body = request.body === undefined ? undefined : new OneShotBody(request.body);
-    return firstValueFrom(
-      this.http.request<Readable>({
-        method: request.method,
-        url: request.url.href,
-        headers: headersOf(request, body),
-        data: body,
-        responseType: 'stream',
-        signal,
-        ...by(this.egress.through(proxyUrl)),
-      }),
-    );
+    const send = (dispatcher: Dispatcher): Promise<AxiosResponse<Readable>> =>
+      firstValueFrom(
+        this.http.request<Readable>({
+          method: request.method,
+          url: request.url.href,
+          headers: headersOf(request, body),
+          data: body,
+          responseType: 'stream',
+          signal,
+          ...by(dispatcher),
+        }),
+      );
+    return anew === true ? this.egress.anew(proxyUrl, send) : send(this.egress.through(proxyUrl));
   }
 }
 

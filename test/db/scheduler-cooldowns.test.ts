@@ -29,7 +29,7 @@ describe('cooldowns', () => {
         on conflict (account_id) do update set version = excluded.version`,
       [account, version],
     );
-  const cool = (accountId: string, forMs: number | 'infinity', change: Partial<Cooling> = {}) =>
+  const cooled = (accountId: string, forMs: number | 'infinity', change: Partial<Cooling> = {}) =>
     scheduler.cool({
       accountId,
       modelFamily: null,
@@ -39,6 +39,7 @@ describe('cooldowns', () => {
       credentialsVersion: 3,
       ...change,
     });
+  const cool = async (...cooling: Parameters<typeof cooled>) => (await cooled(...cooling)).became;
   const MINUTE = 60_000;
   /** As if the time had passed. */
   const end = (accountId: string) =>
@@ -191,6 +192,22 @@ describe('cooldowns', () => {
     await cool(second, MINUTE, { reason: 'rate-limit', modelFamily: 'm' });
     expect(await eject(third)).toBe('cooling');
     expect(await eject(fourth)).toBe('too-many');
+  });
+
+  it('tell how long the account rests, in the end by what was written before', async () => {
+    const account = await rig.account();
+    const rate = { reason: 'rate-limit' };
+    expect(await cooled(account, MINUTE, rate)).toEqual({ became: 'cooling', forMs: MINUTE });
+    const { became, forMs } = await cooled(account, 10_000, rate);
+    expect(became).toBe('known');
+    expect(forMs).toBeGreaterThan(50_000);
+    expect(forMs).toBeLessThanOrEqual(MINUTE);
+    expect(await cooled(account, 'infinity')).toEqual({ became: 'cooling', forMs: 'infinity' });
+    const [only] = [await rig.account()];
+    expect(await cooled(only, MINUTE, { reason: 'ejected', modelFamily: 'm', pool: [only] })).toEqual({
+      became: 'too-many',
+      forMs: undefined,
+    });
   });
 
   it('for failing never take the only account', async () => {

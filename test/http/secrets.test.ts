@@ -364,14 +364,8 @@ describe('what is secret (S3, U17)', () => {
   });
 
   it('is told to nobody when accounts are tested, listed, not reached, or their tokens are renewed or not', async () => {
-    const gone = 'http://127.0.0.1:1';
-    await newAccount({ name: 'gone', kind: 'claude', baseUrl: gone, credentials: { apiKey: API_KEY } });
-    await newAccount({
-      name: 'no TLS',
-      kind: 'gemini',
-      baseUrl: simulator.url.replace('http:', 'https:'),
-      credentials: { apiKey: GEMINI_KEY },
-    });
+    // Nobody else may serve in its place.
+    await manage('PATCH', `/accounts/${claude}`, { enabled: false });
     await manage('PATCH', `/accounts/${renewing}`, { enabled: true, priority: 1 });
     const call = (): Promise<RawAnswer> =>
       tell('POST', ...(ways(key, '')[1] as [string, HeaderLines, string]));
@@ -392,6 +386,16 @@ describe('what is secret (S3, U17)', () => {
     simulator.oauth.expire(accessToken);
     simulator.plan({ path: '/oauth/token', times: 1, fault: { status: 400, message: REFRESH } });
     expect((await call()).status).toBe(503);
+
+    await manage('PATCH', `/accounts/${claude}`, { enabled: true });
+    const gone = 'http://127.0.0.1:1';
+    await newAccount({ name: 'gone', kind: 'claude', baseUrl: gone, credentials: { apiKey: API_KEY } });
+    await newAccount({
+      name: 'no TLS',
+      kind: 'gemini',
+      baseUrl: simulator.url.replace('http:', 'https:'),
+      credentials: { apiKey: GEMINI_KEY },
+    });
 
     const list = JSON.parse((await manage('GET', '/accounts')).body) as { items: { id: string }[] };
     for (const { id } of list.items) await manage('POST', `/accounts/${id}/test`, {});

@@ -33,7 +33,13 @@ export interface Cooling extends Omit<Cooldown, 'until'> {
  * What became of a verdict: it is `cooling` now; it was `known`; it is `outdated`, since newer credentials are stored;
  * or `too-many` of its pool would rest.
  */
-export type Cooled = 'cooling' | 'known' | 'outdated' | 'too-many';
+export type Became = 'cooling' | 'known' | 'outdated' | 'too-many';
+
+export interface Cooled {
+  readonly became: Became;
+  /** How long it rests from now; undefined: not for this. */
+  readonly forMs: number | 'infinity' | undefined;
+}
 
 export interface CooldownRow extends Cooldown {
   readonly id: string;
@@ -75,7 +81,7 @@ interface Listed {
 /** A parking until infinity ends, too, once newer credentials are stored. */
 export async function coolAccount(db: Queryable, cooling: Cooling): Promise<Cooled> {
   const { accountId, modelFamily, reason, evidence, forMs, growsToMs, probed, credentialsVersion } = cooling;
-  const [row] = await db.run<{ answer: Cooled }>(COOL, [
+  const [row] = await db.run<{ answer: string }>(COOL, [
     v7(),
     accountId,
     modelFamily,
@@ -89,7 +95,8 @@ export async function coolAccount(db: Queryable, cooling: Cooling): Promise<Cool
     cooling.pool ?? null,
   ]);
   if (row === undefined) throw new Error('The verdict was not answered');
-  return row.answer;
+  const [became, ms = ''] = row.answer.split(' ') as [Became, string?];
+  return { became, forMs: ms === '' ? undefined : ms === 'infinity' ? ms : Number(ms) };
 }
 
 export async function clearCooldowns(db: Queryable, accountId: string): Promise<void> {

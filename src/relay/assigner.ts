@@ -1,0 +1,180 @@
+import { Injectable } from '@nestjs/common';
+import { AccountDirectory } from '../accounts/account-directory.ts';
+import { ConfigWatch } from '../database/config-watch.ts';
+import { DatabaseUnavailable } from '../database/database-unavailable.ts';
+import { type Call, CallError } from '../dialects/dialect.ts';
+import { RelayError } from '../errors/relay-error.ts';
+import type { ApiKey } from '../keys/api-key.ts';
+import { KeyDirectory } from '../keys/key-directory.ts';
+import { AdmissionUnavailable, type Candidate, type Decision, type Lease } from '../scheduler/admission.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import type { Account } from '../upstream/account.ts';
+import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
+import { CandidateMemo } from './candidate-memo.ts';
+import type { CallForms } from './call-forms.ts';
+import { type Way, wayTo } from './candidates.ts';
+import type { Exchange } from './exchange.ts';
+import { noCandidate } from './no-candidate.ts';
+import { refusedAdmission } from './refused-admission.ts';
+import type { Try } from './try.ts';
+
+/** How often a decision made on settings that changed meanwhile is made again. */
+const MAX_STALE = 3;
+
+type Refused = Extract<Decision, { admitted: false }>;
+
+/** A key and who may serve its call, as the settings were when they were read. */
+interface Chance {
+  readonly key: ApiKey;
+  readonly accounts: readonly Account[];
+  readonly pool: readonly Candidate[];
+}
+
+/** Which account serves a call: asks the scheduler with what the settings say, and again when they have changed. */
+@Injectable()
+export class Assigner {
+  constructor(
+    private readonly keys: KeyDirectory,
+    private readonly accounts: AccountDirectory,
+    private readonly registry: UpstreamRegistry,
+    private readonly memo: CandidateMemo,
+    private readonly watch: ConfigWatch,
+    private readonly scheduler: Scheduler,
+  ) {}
+
+  /** One round trip gives the account and the lease. @throws RelayError when nothing was taken */
+  async first(exchange: Exchange, call: Call, forms: CallForms): Promise<Try> {
+    let { key } = exchange.caller;
+    for (let asked = 0; asked < MAX_STALE; asked += 1) {
+      // Perhaps an account was made on another replica, and its hint is still on the way.
+      if (this.memo.of(call, key).length === 0) await this.watch.refresh();
+      const chance = await this.chance(call, forms, key);
+      const decision = await this.ask(exchange, call, chance);
+      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance);
+      if (decision.refusal !== 'stale') throw refusedAdmission(decision);
+      key = await this.reread(exchange, key);
+    }
+    throw new RelayError('admission-unavailable', 'The settings are changing; try again', 1);
+  }
+
+  /**
+   * The next attempt of the same call, on one of those of its pool that `wanted` lets pass.
+   * @returns a refusal when nobody can serve it: the call then holds no account's place any more
+   */
+  async next(
+    exchange: Exchange,
+    forms: CallForms,
+    one: Try,
+    wanted: (accountId: string) => boolean,
+    preferredAccountId?: string,
+  ): Promise<Try | Refused> {
+    const { call, lease } = one;
+    let chance: Chance = one;
+    for (let asked = 0; ; asked += 1) {
+      const candidates = chance.pool.filter(({ accountId }) => wanted(accountId));
+      if (candidates.length === 0) return { admitted: false, refusal: 'no-account' };
+      const decision = await this.scheduler.move({
+        lease,
+        keyVersion: chance.key.version,
+        candidates,
+        kindOf: (id) => this.accounts.get(id)?.kind ?? '',
+        preferredAccountId,
+      });
+      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance);
+      if (decision.refusal !== 'stale' || asked === MAX_STALE) return decision;
+      chance = await this.chance(call, forms, await this.reread(exchange, chance.key));
+    }
+  }
+
+  private async chance(call: Call, forms: CallForms, key: ApiKey): Promise<Chance> {
+    const accounts = this.accounts.all();
+    const candidates = this.memo.of(call, key);
+    if (candidates.length === 0) {
+      throw noCandidate(call, this.memo.of({ ...call, operation: 'generate' }, key).length > 0);
+    }
+    return { key, accounts, pool: await this.expressible(call, forms, candidates, accounts) };
+  }
+
+  /**
+   * Those whose dialect can say the whole call. @throws RelayError naming what none of them can say, before anything is
+   * taken
+   */
+  private async expressible(
+    call: Call,
+    forms: CallForms,
+    candidates: readonly Candidate[],
+    accounts: readonly Account[],
+  ): Promise<readonly Candidate[]> {
+    const able: Candidate[] = [];
+    let unsaid: CallError | undefined;
+    for (const candidate of candidates) {
+      const way = this.wayTo(call, accounts, candidate.accountId);
+      try {
+        if (way !== undefined) await forms.of(way.dialect, way.model);
+        able.push(candidate);
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error;
+        unsaid ??= error;
+      }
+    }
+    if (able.length === 0 && unsaid !== undefined) throw new RelayError('call-invalid', unsaid.message);
+    // The same array for as long as it is the same: calls of one batch send it once.
+    return able.length === candidates.length ? candidates : able;
+  }
+
+  private wayTo(
+    call: Call,
+    accounts: readonly Account[],
+    id: string,
+  ): (Way & { readonly account: Account }) | undefined {
+    const account = accounts.find((one) => one.id === id);
+    const way = account && wayTo(call, account, this.registry.get(account.kind));
+    return way && { ...way, account };
+  }
+
+  private async ask(exchange: Exchange, call: Call, { key, pool }: Chance): Promise<Decision> {
+    try {
+      return await this.scheduler.admit({
+        requestId: exchange.requestId,
+        keyId: key.id,
+        keyVersion: key.version,
+        lane: call.lane,
+        door: exchange.door,
+        model: call.model,
+        candidates: pool,
+        kindOf: (id) => this.accounts.get(id)?.kind ?? '',
+      });
+    } catch (error) {
+      if (!(error instanceof AdmissionUnavailable)) throw error;
+      throw unavailable();
+    }
+  }
+
+  /** The key as it is now, after all settings were read again. */
+  private async reread(exchange: Exchange, key: ApiKey): Promise<ApiKey> {
+    await this.watch.refresh();
+    const fresh = await this.keys.reread(key).catch((error: unknown) => {
+      throw error instanceof DatabaseUnavailable ? unavailable() : error;
+    });
+    if (fresh === undefined) throw new RelayError('key-missing', 'The API key is missing or not valid');
+    if (!fresh.scopes.includes(exchange.door)) {
+      throw new RelayError('door-closed', `This key may not use the ${exchange.door} API`);
+    }
+    return fresh;
+  }
+
+  /** By the settings that the candidates were chosen from: an edit may have come in since, and what was admitted is sent. */
+  private async tryOf(call: Call, forms: CallForms, lease: Lease, chance: Chance): Promise<Try> {
+    const way = this.wayTo(call, chance.accounts, lease.accountId);
+    if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
+    const { account, upstream, model, dialect } = way;
+    const { key, accounts, pool } = chance;
+    // Made before admission from the same settings, so that nothing can be refused now.
+    const sent = await forms.of(dialect, model);
+    return { call, sent, lease, account, upstream, model, key, accounts, pool };
+  }
+}
+
+function unavailable(): RelayError {
+  return new RelayError('admission-unavailable', 'The relay cannot admit requests just now; try again', 2);
+}
