@@ -145,10 +145,11 @@ async function listen(server: Server, host: string): Promise<number> {
 /** Writes base URLs past the API, as somebody with the database's password might, and has them read. */
 async function plant(urlOf: (host: string) => string): Promise<void> {
   const { ConfigWatch } = await import('../../src/database/config-watch.ts');
-  await rehearsal.sql('update config_version set version = version + 1');
+  // One statement, as every change is one transaction: a replica that reads in between would not read again.
   await rehearsal.sql(
-    `update accounts a set base_url = p.url, version = (select version from config_version)
-      from unnest($1::uuid[], $2::text[]) as p (id, url) where a.id = p.id`,
+    `with next as (update config_version set version = version + 1 returning version)
+      update accounts a set base_url = p.url, version = next.version
+      from next, unnest($1::uuid[], $2::text[]) as p (id, url) where a.id = p.id`,
     [planted.map(({ id }) => id), planted.map(({ host }) => urlOf(host))],
   );
   for (const at of [0, 1]) await rehearsal.replica(at).app.get(ConfigWatch).refresh();
