@@ -5,7 +5,7 @@ import { sha256 } from '../support/wire-client.ts';
 
 /** What clients send that is no call: told at the door, in its own dialect, and nobody else is bothered. */
 
-type Door = 'claude' | 'gemini';
+type Door = 'claude' | 'gemini' | 'bedrock';
 
 interface Route {
   readonly door: Door;
@@ -27,6 +27,23 @@ const gemini = (verb: string, body = geminiBody, prefix = '/v1beta'): Route => (
   target: `${prefix}/models/${GEMINI_MODEL}:${verb}`,
   body,
 });
+const BEDROCK_MODEL = 'us.anthropic.claude-sonnet-5';
+const invokeBody = JSON.stringify({ anthropic_version: 'bedrock-2023-05-31', max_tokens: 16, messages });
+const converseBody = JSON.stringify({ messages: [{ role: 'user', content: [{ text: 'Hello' }] }] });
+const countBody = JSON.stringify({ input: { converse: { messages: [] } } });
+const bedrock = (operation: string, body: string, prefix = ''): Route => ({
+  door: 'bedrock',
+  target: `${prefix}/model/${BEDROCK_MODEL}/${operation}`,
+  body,
+});
+const [INVOKE, INVOKE_STREAM, CONVERSE, CONVERSE_STREAM, COUNT_AT_BEDROCK] = [
+  bedrock('invoke', invokeBody),
+  bedrock('invoke-with-response-stream', invokeBody, '/bedrock'),
+  bedrock('converse', converseBody, '/bedrock'),
+  bedrock('converse-stream', converseBody),
+  bedrock('count-tokens', countBody),
+] as const;
+const BEDROCK_ROUTES = [INVOKE, INVOKE_STREAM, CONVERSE, CONVERSE_STREAM, COUNT_AT_BEDROCK];
 const ROUTES: readonly Route[] = [
   claude('/v1/messages'),
   claude('/claude/v1/messages'),
@@ -38,6 +55,7 @@ const ROUTES: readonly Route[] = [
   gemini('countTokens'),
   gemini('embedContent', JSON.stringify({ content: contents[0] })),
   gemini('batchEmbedContents', JSON.stringify({ requests: [] })),
+  ...BEDROCK_ROUTES,
 ];
 const [MESSAGES, , COUNT_TOKENS, GENERATE] = ROUTES as [Route, Route, Route, Route];
 const EMBED = ROUTES[8] as Route;
@@ -82,6 +100,11 @@ function expectRefusal(door: Door, answer: RawAnswer, status: number, kind: stri
   const id = answer.headers['x-relay-request-id'];
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/);
   const told = expect.stringMatching(message) as unknown;
+  if (door === 'bedrock') {
+    expect([answer.headers['x-amzn-errortype'], answer.headers['x-amzn-requestid']]).toEqual([kind, id]);
+    expect(JSON.parse(answer.body)).toEqual({ message: told });
+    return;
+  }
   expect(JSON.parse(answer.body)).toEqual(
     door === 'claude'
       ? { type: 'error', error: { type: kind, message: told }, request_id: id }
@@ -93,6 +116,7 @@ function expectRefusal(door: Door, answer: RawAnswer, status: number, kind: stri
 const INVALID: Readonly<Record<Door, string>> = {
   claude: 'invalid_request_error',
   gemini: 'INVALID_ARGUMENT',
+  bedrock: 'ValidationException',
 };
 
 /** 400 that begins with the field's name. */
@@ -156,8 +180,8 @@ describe('a body that is no JSON object (B1, B3)', () => {
     ['a million names at the top', manyKeys(1_000_000)],
     ['a million names below', `"x":{${manyKeys(1_000_000)}}`],
     ['a name of 2 KB', `"${'n'.repeat(2048)}":1`],
-  ])('is refused at either door: %s', async (_, member) => {
-    for (const route of [MESSAGES, GENERATE]) {
+  ])('is refused at every door: %s', async (_, member) => {
+    for (const route of [MESSAGES, GENERATE, INVOKE, CONVERSE]) {
       await expectInvalid(route, post(route.target, inside(route, member)), 'body');
     }
   });
@@ -204,6 +228,24 @@ describe('a name given twice (B4)', () => {
       config('"generationConfig":{"candidateCount":1,"candidate\\u0043ount":8}'),
     ],
     [GENERATE, 'model', config(`"model":"${GEMINI_MODEL}","model":"gemini-2.5-pro"`)],
+    [INVOKE, 'max_tokens', twice('max_tokens', '999999', invokeBody.slice(1, -1))],
+    [INVOKE_STREAM, 'max_tokens', twice('max\\u005ftokens', '999999', invokeBody.slice(1, -1))],
+    [INVOKE, 'anthropic_version', twice('anthropic_version', '"x"', invokeBody.slice(1, -1))],
+    [INVOKE, 'messages', twice('messages', '[]', invokeBody.slice(1, -1))],
+    [
+      INVOKE,
+      'fallbacks[].model',
+      twice('fallbacks', '[{"model":"claude-haiku-4-5","model":"claude-opus-5"}]', invokeBody.slice(1, -1)),
+    ],
+    [CONVERSE, 'messages', twice('messages', '[]', converseBody.slice(1, -1))],
+    [CONVERSE, 'inferenceConfig', `{"inferenceConfig":{},"inferenceConfig":{"maxTokens":9}}`],
+    [
+      CONVERSE_STREAM,
+      'inferenceConfig.maxTokens',
+      `{"inferenceConfig":{"maxTokens":1,"max\\u0054okens":999999}}`,
+    ],
+    [COUNT_AT_BEDROCK, 'input', twice('input', '{}', countBody.slice(1, -1))],
+    [COUNT_AT_BEDROCK, 'input.converse', `{"input":{"converse":{},"converse":{"messages":[]}}}`],
     [
       BATCH,
       'requests[].model',
@@ -265,6 +307,52 @@ describe('the name of a model that leads elsewhere (B5)', () => {
       if (answer.status === 404) expectRefusal('gemini', answer, 404, 'NOT_FOUND', /./);
       else expectRefusal('gemini', answer, 400, 'INVALID_ARGUMENT', /^model: /);
     }
+  });
+
+  it.each(TITLED)('is refused in a path of Bedrock: %j', async (_, name) => {
+    for (const { target, body } of BEDROCK_ROUTES) {
+      const answer = await post(target.replace(BEDROCK_MODEL, encodeURIComponent(name)), body);
+      if (name === '') expectRefusal('bedrock', answer, 404, 'UnknownOperationException', /./);
+      else expectRefusal('bedrock', answer, 400, 'ValidationException', /^model: /);
+    }
+  });
+
+  it.each([
+    '/model/../model/x/invoke',
+    '/model/../invoke',
+    '/model/%2e%2e%2f/invoke',
+    '/model/%252e%252e%252f/invoke',
+    '/model/..%2f..%2fadmin/invoke',
+    '/model/a#b/invoke',
+    '/model/a%23b/invoke',
+    '/model/a?b/invoke',
+    '/model/%c0%ae%c0%ae/invoke',
+    '/model/%ff/invoke',
+    '/model/%/invoke',
+    '/model/x%0d%0ahost:%20evil/invoke',
+    '/model/x%00/invoke',
+    '/model/x/invoke/',
+    '/model/x/Invoke',
+    '/model//invoke',
+    '/bedrock/model/x/__proto__',
+    '/bedrock/model/x/y/invoke',
+    `/model/${'x'.repeat(10_240)}/invoke`,
+  ])('is refused as written in a path of Bedrock: %.60s', async (target) => {
+    const answer = await post(target, invokeBody);
+    const kinds = { 400: 'ValidationException', 404: 'UnknownOperationException' } as const;
+    expect([400, 404]).toContain(answer.status);
+    expectRefusal('bedrock', answer, answer.status, kinds[answer.status as 400 | 404], /./);
+  });
+
+  it('is refused where a body for Bedrock names one', async () => {
+    await expectInvalid(INVOKE, post(INVOKE.target, `${invokeBody.slice(0, -1)},"model":"x"}`), 'model');
+    await expectInvalid(
+      CONVERSE,
+      post(CONVERSE.target, `${converseBody.slice(0, -1)},"modelId":"x"}`),
+      'modelId',
+    );
+    const other = `${invokeBody.slice(0, -1)},"fallbacks":[{"model":"../x"}]}`;
+    await expectInvalid(INVOKE, post(INVOKE.target, other), 'fallbacks[].model');
   });
 
   it.each([

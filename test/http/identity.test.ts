@@ -17,6 +17,8 @@ const HAIKU = 'claude-haiku-4-5-20251001';
 const OPUS = 'claude-opus-5';
 const FLASH = 'gemini-2.5-flash';
 const PRO = 'gemini-2.5-pro';
+const NOVA = 'us.amazon.nova-2-lite-v1:0';
+const SONNET = 'us.anthropic.claude-sonnet-5';
 
 let rehearsal: Rehearsal;
 
@@ -24,6 +26,7 @@ beforeAll(async () => {
   rehearsal = await Rehearsal.start({ RELAY_METRICS_TOKEN: METRICS_TOKEN });
   await rehearsal.claudeAccount();
   await rehearsal.geminiAccount();
+  await rehearsal.bedrockAccount({ models: { allow: [NOVA, SONNET] } });
 });
 afterEach(() => rehearsal.quiet());
 afterAll(() => rehearsal.close());
@@ -73,6 +76,24 @@ const geminiRoutes = (model: string): readonly Route[] => [
   gemini(`/v1beta/models/${model}`),
   gemini(`/gemini/v1/models/${model}`),
 ];
+const invoked = { anthropic_version: 'bedrock-2023-05-31', max_tokens: 8, messages };
+const conversed = { messages: [{ role: 'user', content: [{ text: 'Hello' }] }] };
+const counted = { invokeModel: { body: Buffer.from(JSON.stringify(invoked)).toString('base64') } };
+const converseRoutes = (model: string): readonly Route[] =>
+  ['', '/bedrock'].flatMap((prefix) => [
+    gemini(`${prefix}/model/${encodeURIComponent(model)}/converse`, conversed),
+    gemini(`${prefix}/model/${model}/converse-stream`, conversed),
+  ]);
+/** InvokeModel is Claude's, and CountTokens the simulator has for Claude only. */
+const bedrockRoutes = (model: string): readonly Route[] => [
+  ...converseRoutes(model),
+  ...['', '/bedrock'].flatMap((prefix) => [
+    gemini(`${prefix}/model/${encodeURIComponent(model)}/invoke`, invoked),
+    gemini(`${prefix}/model/${model}/invoke-with-response-stream`, invoked),
+    gemini(`${prefix}/model/${model}/count-tokens`, { input: counted }),
+    gemini(`${prefix}/model/${model}/count-tokens`, { input: { converse: conversed } }),
+  ]),
+];
 const LISTS: Readonly<Record<'claude' | 'gemini' | 'openai', readonly Route[]>> = {
   claude: [claude('/v1/models'), claude('/claude/v1/models')],
   gemini: [gemini('/v1beta/models'), gemini('/gemini/v1/models'), gemini('/gemini/v1beta/models')],
@@ -118,6 +139,7 @@ const EVERY_ROUTE: readonly Route[] = [
   ...geminiRoutes(FLASH),
   ...LISTS.gemini,
   ...LISTS.openai,
+  ...bedrockRoutes(SONNET),
   gemini('/me'),
   gemini('/me/usage'),
 ];
@@ -169,18 +191,25 @@ describe('a key for some doors', () => {
       'claude',
       ['claude'],
       [...claudeRoutes(HAIKU), ...LISTS.claude],
-      [...geminiRoutes(FLASH), ...LISTS.gemini, ...LISTS.openai],
+      [...geminiRoutes(FLASH), ...LISTS.gemini, ...LISTS.openai, ...bedrockRoutes(SONNET)],
     ],
     [
       'gemini',
       ['gemini'],
       [...geminiRoutes(FLASH).slice(0, 6), ...LISTS.gemini],
-      [...claudeRoutes(HAIKU), ...LISTS.claude, ...LISTS.openai],
+      [...claudeRoutes(HAIKU), ...LISTS.claude, ...LISTS.openai, ...bedrockRoutes(SONNET)],
+    ],
+    [
+      'bedrock',
+      ['bedrock'],
+      [...bedrockRoutes(SONNET), ...converseRoutes(NOVA)],
+      [...claudeRoutes(HAIKU), ...LISTS.claude, ...geminiRoutes(FLASH), ...LISTS.gemini, ...LISTS.openai],
     ],
     ['none', [], [], EVERY_ROUTE.filter(({ target }) => !target.startsWith('/me'))],
   ])('gets 403 at all others: %s', async (_, scopes, open, closed) => {
     const { key } = await rehearsal.key({ scopes });
     expect(await statuses([...open, gemini('/me')], key)).toEqual(all([...open, gemini('/me')], 200));
+    await rehearsal.quiet();
     const before = await traces(rehearsal);
     expect(await statuses(closed, key)).toEqual(all(closed, 403));
     expect(await traces(rehearsal)).toEqual(before);
@@ -241,6 +270,41 @@ describe('a key for some models (A14)', () => {
     for (const list of LISTS.gemini) expect(await listed(list, key)).toEqual([FLASH]);
     expect(await traces(rehearsal)).toMatchObject({ ledger: before.ledger, open: 0 });
     await expectOpenaiList(key, FLASH);
+  });
+
+  it('cannot use another model of Bedrock’s by any route', async () => {
+    const { key } = await rehearsal.key({ models: [SONNET] });
+    expect(await statuses(bedrockRoutes(SONNET), key)).toEqual(all(bedrockRoutes(SONNET), 200));
+    await rehearsal.quiet();
+    const before = await traces(rehearsal);
+    const path = `/model/${SONNET}`;
+    const beside = [{ fallbacks: [{ model: OPUS }] }, { tools: [{ type: 'advisor', model: OPUS }] }];
+    const others = [
+      ...bedrockRoutes(NOVA),
+      ...bedrockRoutes('anthropic.claude-opus-5'),
+      ...bedrockRoutes(SONNET.replace('us.', 'eu.')),
+      ...bedrockRoutes(SONNET.toUpperCase()),
+      ...beside.flatMap((more) => {
+        const body = Buffer.from(JSON.stringify({ ...invoked, ...more })).toString('base64');
+        const fields = { ...conversed, additionalModelRequestFields: more };
+        return [
+          gemini(`${path}/invoke`, { ...invoked, ...more }),
+          gemini(`/bedrock${path}/invoke-with-response-stream`, { ...invoked, ...more }),
+          gemini(`${path}/converse`, fields),
+          gemini(`/bedrock${path}/converse-stream`, fields),
+          gemini(`${path}/count-tokens`, { input: { invokeModel: { body } } }),
+          gemini(`${path}/count-tokens`, { input: { converse: fields } }),
+        ];
+      }),
+    ];
+    expect(await statuses(others, key)).toEqual(all(others, 404));
+    // The path says the one, the body another: no such call.
+    const disguised = [
+      gemini(`${path}/invoke`, { ...invoked, model: OPUS }),
+      gemini(`${path}/converse`, { ...conversed, modelId: NOVA }),
+    ];
+    expect(await statuses(disguised, key)).toEqual(all(disguised, 400));
+    expect(await traces(rehearsal)).toMatchObject({ ledger: before.ledger, open: 0 });
   });
 
   it('means public names: a map opens neither what it hides nor what it points at', async () => {

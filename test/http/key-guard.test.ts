@@ -147,6 +147,32 @@ describe('where the key may stand (A3)', () => {
     }
   });
 
+  it('is the same at the bedrock door', async () => {
+    const [open, closed] = await Promise.all([
+      newKey({ scopes: ['bedrock'] }),
+      newKey({ scopes: ['openai'] }),
+    ]);
+    const body = JSON.stringify({ messages: [] });
+    for (const [{ key }, wanted] of [
+      [open, 404],
+      [closed, 403],
+    ] as const) {
+      for (const [headers, query] of [
+        [{ authorization: `Bearer ${key}` }, ''],
+        [{ 'x-api-key': key }, ''],
+        [{ 'x-goog-api-key': key }, ''],
+        [{ 'api-key': key }, ''],
+        [{}, `?key=${key}`],
+      ] as [Record<string, string>, string][]) {
+        for (const prefix of ['', '/bedrock']) {
+          const path = `${prefix}/model/nobody-knows-it/converse${query}`;
+          const { status: seen } = await fetch(rehearsal.url + path, { method: 'POST', headers, body });
+          expect([path, seen]).toEqual([path, wanted]);
+        }
+      }
+    }
+  });
+
   it('must not hold two different keys, even two that would both do', async () => {
     const [one, other] = await Promise.all([newKey(), newKey()]);
     expect((await ask({ 'x-api-key': one.key, authorization: `Bearer ${other.key}` })).status).toBe(401);
