@@ -161,12 +161,20 @@ export interface Dialect {
   readError(body: Buffer): AnswerFailure | undefined;
 }
 
-/** The client's request cannot be read; becomes a 400 (or the status of its kind) that names the field. */
+/** More of a message is of no use to anybody: what is longer quotes a name or a value of the client's. */
+const LONGEST_MESSAGE = 1_000;
+
+/**
+ * The client's request cannot be read; becomes a 400 (or the status of its kind) that names the field. Names are the
+ * client's own, and may be as long as its body: of a long message the beginning and the end are kept.
+ */
 export class CallError extends Error {
   readonly kind: ErrorKind;
 
   constructor(message: string, kind: ErrorKind = 'invalid-request') {
-    super(message);
+    const half = LONGEST_MESSAGE / 2;
+    const long = message.length > LONGEST_MESSAGE;
+    super(long ? `${message.slice(0, half)} … ${message.slice(-half)}` : message);
     this.kind = kind;
   }
 }

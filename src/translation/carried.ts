@@ -112,13 +112,16 @@ function escape(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
+/** More than this was never packed: one answer does not think so often between two of its calls. */
+const MOST_CARRIED = 10_000;
+
 function unpack(value: string): unknown[] | undefined {
   if (!isCarried(value)) return undefined;
   try {
     const row: unknown = JSON.parse(
       Buffer.from(value.slice(CARRIED_PREFIX.length), 'base64').toString('latin1'),
     );
-    return Array.isArray(row) ? row : undefined;
+    return Array.isArray(row) && row.length <= MOST_CARRIED ? row : undefined;
   } catch {
     return undefined;
   }

@@ -11,6 +11,15 @@ export type Spelling = (written: string) => string;
 
 const asWritten: Spelling = (name) => name;
 
+/** Of one list: as many as Anthropic takes of messages ("a limit of 100,000 messages in a single request"). */
+const MAX_ITEMS = 100_000;
+
+/** @throws CallError when the list is longer than any that a vendor takes; each item costs more than its few bytes */
+export function bounded(list: readonly unknown[], at: string): readonly unknown[] {
+  if (list.length > MAX_ITEMS) throw new CallError(`${at}: has more than ${MAX_ITEMS} items`);
+  return list;
+}
+
 /**
  * The members of one object of a client's request: each is taken by its name, and what nobody took is left over. A `null`
  * is a field that is not there, as clients write what was not set.
@@ -92,7 +101,7 @@ export class Fields {
     const value = this.take(name);
     if (at === undefined) return [];
     return Array.isArray(value)
-      ? value.map((item: unknown, i) => ({ item, at: `${at}[${i}]` }))
+      ? bounded(value, at).map((item, i) => ({ item, at: `${at}[${i}]` }))
       : [{ item: value, at }];
   }
 

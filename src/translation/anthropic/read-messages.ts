@@ -1,7 +1,7 @@
 import { CallError } from '../../dialects/dialect.ts';
 import { cannot } from '../cannot.ts';
 import { type Carried, isCarried, unpackCarried, unpackSignature, unpackToolId } from '../carried.ts';
-import { Fields, type Leave } from '../fields.ts';
+import { bounded, Fields, type Leave } from '../fields.ts';
 import type { Media, MediaPart, Message, Part, Signature, TextPart, ThinkingPart } from '../neutral.ts';
 import { leaveRest } from './left-out.ts';
 import { cacheMark } from './read-cache-mark.ts';
@@ -43,7 +43,7 @@ function readContent(value: unknown, at: string, reading: Reading): readonly Par
   if (typeof value === 'string') return value === '' ? [] : [{ type: 'text', at, text: value }];
   if (!Array.isArray(value)) throw new CallError(`${at}: must be a string or a list of blocks`);
   const parts: Part[] = [];
-  for (const [i, item] of (value as unknown[]).entries()) {
+  for (const [i, item] of bounded(value, at).entries()) {
     readBlock(Fields.of(item, `${at}[${i}]`), parts, reading);
   }
   return parts;

@@ -1,5 +1,6 @@
 import { cannot } from '../cannot.ts';
 import { leftOut } from '../left-out-name.ts';
+import { offeredTools } from '../offered-tools.ts';
 import type { NeutralRequest, Tool } from '../neutral.ts';
 import type { WrittenRequest } from '../sides.ts';
 import { defaultMaxTokens, thinkingFields } from './models.ts';
@@ -77,8 +78,7 @@ function formatOf({ output }: NeutralRequest): object {
 function tools({ tools, toolChoice, parallelTools }: NeutralRequest): object {
   if (tools.length === 0) return {};
   const choice = toolChoice?.value;
-  const only = choice?.mode === 'one' ? undefined : choice?.only;
-  const offered = only === undefined ? tools : tools.filter(({ name }) => only.includes(name));
+  const offered = offeredTools({ tools, ...(toolChoice && { toolChoice }) });
   const alone = parallelTools?.value === false ? { disable_parallel_tool_use: true } : {};
   const told = choiceOf(choice, alone);
   return { tools: offered.map(tool), ...(told && { tool_choice: told }) };

@@ -44,9 +44,13 @@ const DOCUMENT = 'document';
 /** The longest name is 200 characters; a number may come behind. */
 const LONGEST_NAME = 190;
 
-/** Media blocks of one conversation. State: the names of its documents, which are told apart by them. */
+/**
+ * Media blocks of one conversation. State: the names of its documents, which are told apart by them, and how often each
+ * was wished.
+ */
 export class MediaWriter {
   private readonly names = new Set<string>();
+  private readonly wishes = new Map<string, number>();
 
   constructor(private readonly edits: Set<string>) {}
 
@@ -74,7 +78,9 @@ export class MediaWriter {
     const words = (title ?? '').replaceAll(/[^A-Za-z0-9()[\]-]+/g, ' ').trim();
     const wished = words.slice(0, LONGEST_NAME).trimEnd() || DOCUMENT;
     let name = wished;
-    for (let n = 2; this.names.has(name); n += 1) name = `${wished} (${n})`;
+    let count = (this.wishes.get(wished) ?? 0) + 1;
+    for (; this.names.has(name); count += 1) name = `${wished} (${count})`;
+    this.wishes.set(wished, count);
     this.names.add(name);
     if (title !== undefined && title !== name) this.edits.add(leftOut(`${at}.title`));
     return name;

@@ -45,17 +45,15 @@ export function writeMessages(
 }
 
 function merged(turns: readonly Turn[]): readonly Turn[] {
-  const written: Turn[] = [];
+  const written: (Turn & { readonly results: Block[]; readonly rest: Block[] })[] = [];
   for (const turn of turns) {
     const last = written.at(-1);
     if (turn.results.length + turn.rest.length === 0) continue;
-    if (last?.role !== turn.role) written.push(turn);
-    else {
-      const [results, rest] = [
-        [...last.results, ...turn.results],
-        [...last.rest, ...turn.rest],
-      ];
-      written[written.length - 1] = { ...last, results, rest };
+    if (last?.role === turn.role) {
+      last.results.push(...turn.results);
+      last.rest.push(...turn.rest);
+    } else {
+      written.push({ ...turn, results: [...turn.results], rest: [...turn.rest] });
     }
   }
   return written;

@@ -1,5 +1,6 @@
 import { cannot } from '../cannot.ts';
 import { leftOut } from '../left-out-name.ts';
+import { offeredTools } from '../offered-tools.ts';
 import type { NeutralRequest, Tool, ToolChoice } from '../neutral.ts';
 import { cachePoint } from './cache-point.ts';
 import type { ConverseModel } from './models.ts';
@@ -23,8 +24,7 @@ export function writeTools(request: Asked, model: ConverseModel, edits: Set<stri
     if (used !== undefined) throw cannot(toolChoice.at);
     return {};
   }
-  const only = choice === undefined || choice.mode === 'one' ? undefined : choice.only;
-  const offered = only === undefined ? tools : tools.filter(({ name }) => only.includes(name));
+  const offered = offeredTools(request);
   const told = choiceOf(choice);
   return {
     toolConfig: {

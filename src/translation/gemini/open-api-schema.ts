@@ -104,8 +104,8 @@ function allowNull(schema: Record<string, unknown>): void {
 
 function order(schema: Record<string, unknown>, ordering: readonly unknown[]): void {
   const properties = Object.entries((schema['properties'] ?? {}) as JsonObject);
-  const place = (name: string): number =>
-    ordering.includes(name) ? ordering.indexOf(name) : ordering.length;
+  const places = new Map([...ordering.entries()].reverse().map(([place, name]) => [name, place]));
+  const place = (name: string): number => places.get(name) ?? ordering.length;
   if (properties.length === 0) return;
   schema['properties'] = Object.fromEntries(properties.sort(([a], [b]) => place(a) - place(b)));
 }

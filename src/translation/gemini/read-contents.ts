@@ -7,6 +7,7 @@ import { leaveRest } from './left-out.ts';
 import { mediaPart } from './read-media.ts';
 import { readFunctionCall, readFunctionResponse } from './read-functions.ts';
 import { type Seal, sealOf } from './seals.ts';
+import { firstUnsealed, type ShownThought } from '../unsealed.ts';
 
 const ROLES: Readonly<Record<string, Message['role']>> = {
   user: 'user',
@@ -20,7 +21,7 @@ interface Turn {
   readonly at: string;
   readonly parts: Part[];
   /** Thoughts as they were shown. */
-  readonly shown: { readonly at: string; readonly text: string }[];
+  readonly shown: ShownThought[];
   /** Where what was said since the last call begins. */
   since: number;
 }
@@ -87,7 +88,8 @@ function readInto(turn: Turn, part: Fields, ids: CallIds, leave: Leave): void {
 /** What was shown is dropped; told only where no seal has it. */
 function leaveUnsealed({ parts, shown }: Turn, leave: Leave): void {
   const sealed = parts.map((part) => (part.type === 'thinking' ? part.text : '')).join('\n');
-  for (const { at, text } of shown) if (!sealed.includes(text)) leave({ at, advice: true });
+  const lost = firstUnsealed(shown, sealed);
+  if (lost !== undefined) leave({ at: lost.at, advice: true });
 }
 
 function readPart(part: Fields, seal: Seal | undefined, ids: CallIds, leave: Leave): readonly Part[] {

@@ -1,6 +1,6 @@
 import { CallError } from '../../dialects/dialect.ts';
 import { cannot } from '../cannot.ts';
-import { Fields, type Leave } from '../fields.ts';
+import { bounded, Fields, type Leave } from '../fields.ts';
 import type { MediaPart, TextPart } from '../neutral.ts';
 import { cacheMark } from './cache-breakpoint.ts';
 import { leaveRest } from './chat-left-out.ts';
@@ -13,7 +13,7 @@ export function readContent(value: unknown, at: string, leave: Leave): readonly 
   if (value === undefined || value === '') return [];
   if (typeof value === 'string') return [{ type: 'text', at, text: value }];
   if (!Array.isArray(value)) throw new CallError(`${at}: must be a string or a list of parts`);
-  return (value as unknown[]).flatMap((item, i) => readPart(Fields.of(item, `${at}[${i}]`), leave));
+  return bounded(value, at).flatMap((item, i) => readPart(Fields.of(item, `${at}[${i}]`), leave));
 }
 
 /** Text alone, as a system message or an assistant's has it. */

@@ -9,9 +9,8 @@ export function fitsStrict(schema: unknown): boolean {
   const { properties, required, items, anyOf, $defs, definitions } = schema;
   if (schema['type'] === 'object' || properties !== undefined) {
     if (schema['additionalProperties'] !== false) return false;
-    const names = Array.isArray(required) ? (required as unknown[]) : [];
-    if (!Object.keys(isObject(properties) ? properties : {}).every((name) => names.includes(name)))
-      return false;
+    const names = new Set<unknown>(Array.isArray(required) ? required : []);
+    if (!Object.keys(isObject(properties) ? properties : {}).every((name) => names.has(name))) return false;
   }
   const inner = [properties, $defs, definitions].flatMap((one) => (isObject(one) ? Object.values(one) : []));
   const choices: readonly unknown[] = Array.isArray(anyOf) ? anyOf : [];

@@ -1,4 +1,5 @@
 import { leftOut } from '../left-out-name.ts';
+import { offeredTools } from '../offered-tools.ts';
 import type { NeutralRequest, Tool, ToolChoice } from '../neutral.ts';
 import type { ChatModel } from './chat-models.ts';
 
@@ -7,10 +8,9 @@ import type { ChatModel } from './chat-models.ts';
  * to OpenAI alone.
  */
 export function writeTools(request: NeutralRequest, model: ChatModel, edits: Set<string>): object {
-  const { tools, toolChoice, parallelTools } = request;
+  const { toolChoice, parallelTools } = request;
   const choice = toolChoice?.value;
-  const only = choice?.mode === 'one' ? undefined : choice?.only;
-  const offered = only === undefined ? tools : tools.filter(({ name }) => only.includes(name));
+  const offered = offeredTools(request);
   if (offered.length === 0) return {};
   const told = choiceOf(choice);
   // A model without the word calls one tool at a time.

@@ -7,6 +7,7 @@ import type { Message, Part, TextPart } from '../neutral.ts';
 import { readArguments } from '../openai/read-arguments.ts';
 import { readContent } from './read-item-content.ts';
 import { readReasoning } from './read-reasoning-item.ts';
+import { firstUnsealed, type ShownThought } from '../unsealed.ts';
 import { leaveRest } from './responses-left-out.ts';
 
 /** What one side said until the other spoke; results of calls are a turn of their own. */
@@ -16,7 +17,7 @@ interface Turn {
   readonly at: string;
   readonly parts: Part[];
   /** Thoughts as they were shown. */
-  readonly shown: { readonly at: string; readonly text: string }[];
+  readonly shown: ShownThought[];
   /** Where what was said since the last call begins. */
   since: number;
 }
@@ -156,7 +157,6 @@ function readThought(item: Fields, reading: Reading): void {
 function leaveUnsealed({ parts, shown }: Turn, leave: Leave): void {
   const sealed = parts.map((part) => (part.type === 'thinking' ? part.text : '')).join('\n');
   const foreign = parts.some((part) => part.type === 'thinking' && part.redacted?.minted === 'openai');
-  for (const { at, text } of shown) {
-    if (!foreign && !sealed.includes(text)) leave({ at, advice: true });
-  }
+  const lost = foreign ? undefined : firstUnsealed(shown, sealed);
+  if (lost !== undefined) leave({ at: lost.at, advice: true });
 }
