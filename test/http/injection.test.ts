@@ -51,6 +51,9 @@ describe('line breaks', () => {
     ['GET', '/v1beta/models/', ''],
     ['POST', '/v1beta/models/', ':generateContent'],
     ['POST', '/v1beta/models/', ':streamGenerateContent?alt=sse'],
+    ['POST', '/model/', '/invoke'],
+    ['POST', '/bedrock/model/', '/converse-stream'],
+    ['GET', '/bedrock/', ''],
     ['GET', '/v1/nothing/', ''],
     ['GET', '/gemini/', ''],
   ])('in a path are told without breaking a line: %s %s', async (method, before, after) => {
