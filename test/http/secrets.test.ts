@@ -26,6 +26,7 @@ const ANSWER = `answer-${unique()}`;
 const UPSTREAM_WORDS = `upstream-words-${unique()}`;
 const API_KEY = `sk-ant-sim-${unique()}`;
 const GEMINI_KEY = `gemini-sim-${unique()}`;
+const OPENAI_KEY = `sk-sim-${unique()}`;
 const ACCESS = `access-${unique()}`;
 const REFRESH = `refresh-${unique()}`;
 const CLIENT_SECRET = `client-secret-${unique()}`;
@@ -44,6 +45,7 @@ const secrets = new Map<string, string>([
   ['a key that is none', STRANGER],
   ['the API key of an account', API_KEY],
   ['the API key of a Gemini account', GEMINI_KEY],
+  ['the API key of an OpenAI-compatible account', OPENAI_KEY],
   ['an access token', ACCESS],
   ['a refresh token', REFRESH],
   ['a client secret', CLIENT_SECRET],
@@ -138,12 +140,21 @@ const ways = (key: string, text: string): readonly [string, HeaderLines, string]
     systemInstruction: { parts: [{ text: PROMPT }] },
     contents: [{ role: 'user', parts: [{ text: `${PROMPT} ${text}` }] }],
   };
+  const chat = {
+    model: 'gpt-4.1',
+    messages: [
+      { role: 'system', content: PROMPT },
+      { role: 'user', content: `${PROMPT} ${text}` },
+    ],
+  };
   const version: HeaderLines = [['anthropic-version', '2023-06-01']];
   return [
     ['/v1/messages', [['x-api-key', key], ...version], JSON.stringify({ ...claude, stream: true })],
     ['/v1/messages', [['authorization', `Bearer ${key}`], ...version], JSON.stringify(claude)],
     [`/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse&key=${key}`, [], JSON.stringify(gemini)],
     ['/v1beta/models/gemini-2.5-flash:generateContent', [['x-goog-api-key', key]], JSON.stringify(gemini)],
+    ['/v1/chat/completions', [['authorization', `Bearer ${key}`]], JSON.stringify({ ...chat, stream: true })],
+    ['/v1/chat/completions', [['authorization', `Bearer ${key}`]], JSON.stringify(chat)],
   ];
 };
 
@@ -173,6 +184,12 @@ describe('what is secret (S3, U17)', () => {
     const baseUrl = simulator.url;
     claude = await newAccount({ name: 'one', kind: 'claude', baseUrl, credentials: { apiKey: API_KEY } });
     gemini = await newAccount({ name: 'two', kind: 'gemini', baseUrl, credentials: { apiKey: GEMINI_KEY } });
+    await newAccount({
+      name: 'four',
+      kind: 'openai-compatible',
+      baseUrl: `${baseUrl}/v1`,
+      credentials: { apiKey: OPENAI_KEY },
+    });
     simulator.oauth.grant({ accessToken: ACCESS, refreshToken: REFRESH });
     renewing = await newAccount({
       name: 'three',
@@ -355,8 +372,8 @@ describe('what is secret (S3, U17)', () => {
       }
     }
     // The upstream did quote it, and what was passed on has asterisks there.
-    const quoted = simulator.requests.filter(
-      ({ answer }) => answer.includes(API_KEY) || answer.includes(GEMINI_KEY),
+    const quoted = simulator.requests.filter(({ answer }) =>
+      [API_KEY, GEMINI_KEY, OPENAI_KEY].some((secret) => answer.includes(secret)),
     );
     expect(quoted.length).toBeGreaterThan(20);
     expect(echoed).toBeGreaterThan(10);
