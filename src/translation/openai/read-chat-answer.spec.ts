@@ -295,6 +295,25 @@ describe('A whole chat completion', () => {
     }
   });
 
+  it('may say its words and thoughts in pieces, as Mistral does', () => {
+    // https://docs.mistral.ai/capabilities/reasoning
+    const pieces = [
+      { type: 'thinking', thinking: [{ type: 'text', text: 'Hm.' }] },
+      { type: 'text', text: 'Well' },
+      { type: 'reference', reference_ids: [1] },
+      { type: 'text', text: '.' },
+    ];
+    const events = [part('thinking'), said('Hm.'), CLOSE, part('text'), said('Well'), said('.'), CLOSE];
+    expect(read(whole({ content: pieces }))).toEqual([START, ...events, stop('end'), END]);
+    expect(streamed([delta({ content: pieces }), delta({ content: '' }, 'stop'), DONE])).toEqual([
+      START,
+      ...events,
+      stop('end'),
+      END,
+    ]);
+    expect(() => read(whole({ content: [{ type: 'hologram' }] }))).toThrow(Error);
+  });
+
   it.each([[{ type: 'message', content: [] }], [{ choices: [] }], [[]], [null], ['text']])(
     'is not %j',
     (document) => {

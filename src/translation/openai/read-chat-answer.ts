@@ -76,7 +76,11 @@ export class ChatEvents {
 
   private say(delta: Json): readonly NeutralEvent[] {
     const thought = THOUGHTS.map((name) => textIn(delta, name)).find((text) => text !== '') ?? '';
-    const events = [...this.text('thinking', thought), ...this.text('text', textIn(delta, 'content'))];
+    const said = saidIn(delta['content']);
+    const events = [
+      ...this.text('thinking', thought),
+      ...said.flatMap(({ part, text }) => this.text(part, text)),
+    ];
     this.refusal = (this.refusal + textIn(delta, 'refusal')).slice(0, MAX_REFUSAL);
     const calls: unknown = delta['tool_calls'];
     for (const call of Array.isArray(calls) ? (calls as unknown[]) : []) {
@@ -118,6 +122,32 @@ export class ChatEvents {
     this.over = true;
     return [{ type: 'error', failure: openaiFailure(objectOf(found)) }];
   }
+}
+
+interface Said {
+  readonly part: 'text' | 'thinking';
+  readonly text: string;
+}
+
+/**
+ * A text, or a list of pieces: texts and thoughts, which are lists of texts themselves (docs.mistral.ai, "Reasoning").
+ * @throws Error when it is neither
+ */
+function saidIn(content: unknown): readonly Said[] {
+  if (typeof content === 'string') return [{ part: 'text', text: content }];
+  if (!Array.isArray(content)) return [];
+  return (content as unknown[]).map(objectOf).flatMap((piece): readonly Said[] => {
+    switch (piece['type']) {
+      case 'text':
+        return [{ part: 'text', text: textIn(piece, 'text') }];
+      case 'thinking':
+        return saidIn(piece['thinking']).map(({ text }) => ({ part: 'thinking', text }));
+      case 'reference': // which of the client's documents the text before it is from
+        return [];
+      default:
+        throw new Error('The answer has a piece that was not asked for');
+    }
+  });
 }
 
 function choiceOf(document: Json): Json | undefined {
