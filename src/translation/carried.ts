@@ -34,6 +34,14 @@ export function packToolId(id: string, carried: readonly Carried[]): string {
   return carried.length === 0 ? id : pack(['i', id, ...carried.map(row)]);
 }
 
+/**
+ * An id that Anthropic would take from its client: some servers give their calls others (Kimi: `functions.f:0`) and want
+ * them back as they were.
+ */
+export function safeToolId(id: string): string {
+  return /^[A-Za-z0-9_-]+$/.test(id) ? id : pack(['i', id]);
+}
+
 /** The upstream's own id and what came with it; an id that carries nothing, or nothing readable, is itself. */
 export function unpackToolId(id: string): { readonly id: string; readonly carried: readonly Carried[] } {
   const [kind, own, ...rows] = unpack(id) ?? [];

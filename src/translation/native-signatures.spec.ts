@@ -1,5 +1,5 @@
 import type { Call, DialectName } from '../dialects/dialect.ts';
-import { packCarried, packSignature, packToolId } from './carried.ts';
+import { packCarried, packSignature, packToolId, safeToolId } from './carried.ts';
 import { nativeCall } from './native.ts';
 
 const FOREIGN = packSignature({ minted: 'google', value: 'CiEBjz1r' }, 'anthropic');
@@ -7,6 +7,8 @@ const CLAUDES = packCarried([
   { kind: 'thinking', text: 'hm', signature: { minted: 'anthropic', value: 'EqQB' } },
 ]);
 const ID = packToolId('call_x_1', [{ kind: 'call', signature: { minted: 'google', value: 'CiEB' } }]);
+
+const KIMIS = safeToolId('functions.f:0');
 
 function callOf(dialect: DialectName, text: string, model = 'm-1'): Call {
   const body = Buffer.from(text);
@@ -95,6 +97,12 @@ const ROWS: readonly Row[] = [
     model: 'gemini-2.5-pro',
     before: `{"contents":[{"role":"model","parts":[{"thought_signature":"${CLAUDES}" ,"functionCall":{"name":"f","args":{}}},{"functionCall":{"name":"g"},"thoughtSignature":"CiEBown"}]}]}`,
     after: `{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","args":{}}},{"functionCall":{"name":"g"},"thoughtSignature":"CiEBown"}]}]}`,
+  },
+  {
+    title: 'an id of another server’s is made one that Claude takes, in the call and in its result',
+    dialect: 'anthropic',
+    before: `{"model":"m-1","messages":[{"role":"assistant","content":[{"type":"tool_use","id":"${KIMIS}","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"${KIMIS}"}]}]}`,
+    after: `{"model":"m-1","messages":[{"role":"assistant","content":[{"type":"tool_use","id":"functions_f_0","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"functions_f_0"}]}]}`,
   },
   {
     title: 'thoughts and texts of no length go, a text loses its seal, in a count as well',

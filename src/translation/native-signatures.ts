@@ -1,5 +1,7 @@
 import type { Call, DialectName } from '../dialects/dialect.ts';
+import { claudeToolId } from './anthropic/tool-id.ts';
 import { CARRIED_PREFIX, isCarried, unpackSignature, unpackToolId } from './carried.ts';
+import { callId } from './converse/names.ts';
 import { isThird, NO_SIGNATURE } from './gemini/models.ts';
 import type { NativeCall } from './native-call.ts';
 import type { Mint } from './neutral.ts';
@@ -35,7 +37,9 @@ const ANTHROPIC: Shape = {
     const seal = sealAt(body, memberOf(block, 'signature')?.value, 'anthropic');
     const data = sealAt(body, memberOf(block, 'data')?.value, 'anthropic');
     if (seal === 'foreign' || data === 'foreign') return GOES;
-    const ids = idsAt(body, memberOf(block, 'id')?.value, memberOf(block, 'tool_use_id')?.value);
+    const ids = [memberOf(block, 'id')?.value, memberOf(block, 'tool_use_id')?.value].flatMap((node) =>
+      idAt(body, node, claudeToolId),
+    );
     return { goes: false, splices: [...(seal ?? []), ...(data ?? []), ...ids] };
   },
 };
@@ -52,7 +56,9 @@ const CONVERSE: Shape = {
     if (seal === 'foreign' || data === 'foreign') return GOES;
     const call = memberOf(block, 'toolUse')?.value;
     const result = memberOf(block, 'toolResult')?.value;
-    const ids = idsAt(body, memberOf(call, 'toolUseId')?.value, memberOf(result, 'toolUseId')?.value);
+    const ids = [memberOf(call, 'toolUseId')?.value, memberOf(result, 'toolUseId')?.value].flatMap((node) =>
+      idAt(body, node, callId),
+    );
     return { goes: false, splices: [...(seal ?? []), ...(data ?? []), ...ids] };
   },
 };
@@ -140,11 +146,10 @@ function sealAt(
   return [{ span: node, text: JSON.stringify(signature.value) }];
 }
 
-function idsAt(body: Buffer, ...nodes: readonly (Node | undefined)[]): readonly Splice[] {
-  return nodes.flatMap((node) => {
-    const value = textAt(body, node);
-    if (node === undefined || !isCarried(value)) return [];
-    const { id } = unpackToolId(value);
-    return id === value ? [] : [{ span: node, text: JSON.stringify(id) }];
-  });
+/** @param legal the vendor's own form of an id that another one gave */
+function idAt(body: Buffer, node: Node | undefined, legal: (id: string) => string): readonly Splice[] {
+  const value = textAt(body, node);
+  if (node === undefined || !isCarried(value)) return [];
+  const { id } = unpackToolId(value);
+  return id === value ? [] : [{ span: node, text: JSON.stringify(legal(id)) }];
 }

@@ -1,5 +1,5 @@
 import { NO_USAGE, type Usage } from '../../dialects/dialect.ts';
-import { packCarried, packSignature } from '../carried.ts';
+import { packCarried, packSignature, unpackToolId } from '../carried.ts';
 import type { AnswerContext, NeutralEvent, NeutralRequest } from '../neutral.ts';
 import { anthropicClient } from './anthropic-client.ts';
 
@@ -202,5 +202,38 @@ describe('a message', () => {
     });
     const torn: NeutralEvent = { type: 'delta', text: '{"a":' };
     expect(() => anthropicClient.document([START, name, torn, END], contextOf())).toThrow(SyntaxError);
+  });
+
+  it.each([
+    ['max-tokens', 'max_tokens'],
+    ['context-full', 'model_context_window_exceeded'],
+  ] as const)(
+    'leaves out a call that the model had no tokens to finish, and says so (%s)',
+    (reason, told) => {
+      const [name] = CALL as [NeutralEvent];
+      const torn: NeutralEvent = { type: 'delta', text: '{"a":' };
+      const over: readonly NeutralEvent[] = [{ type: 'stop', reason }, { type: 'end' }];
+      const events = [START, ...TEXT, END, ...CALL, END, name, torn, END, ...over];
+      expect(anthropicClient.document(events, contextOf())).toMatchObject({
+        content: [
+          { type: 'text', text: 'Look 川.' },
+          { type: 'tool_use', id: 'call_1', name: 'look', input: { a: 1 } },
+        ],
+        stop_reason: told,
+      });
+      const wrong: readonly NeutralEvent[] = [{ type: 'stop', reason: 'tool-calls' }, { type: 'end' }];
+      expect(() => anthropicClient.document([START, name, torn, END, ...wrong], contextOf())).toThrow(
+        SyntaxError,
+      );
+    },
+  );
+
+  it('has ids of calls that Claude would take, and an upstream gets its own back', () => {
+    const call: NeutralEvent = { type: 'part', part: 'tool-call', id: 'functions.look:0', name: 'look' };
+    const { content } = anthropicClient.document([START, call, END, ...OVER], contextOf()) as {
+      readonly content: readonly { readonly id: string }[];
+    };
+    expect(content[0]?.id).toMatch(/^[a-zA-Z0-9_-]+$/);
+    expect(unpackToolId(content[0]!.id)).toEqual({ id: 'functions.look:0', carried: [] });
   });
 });

@@ -1,4 +1,4 @@
-import { packCarried, packSignature } from '../carried.ts';
+import { packCarried, packSignature, safeToolId } from '../carried.ts';
 import type { AnswerContext, NeutralEvent, StopReason } from '../neutral.ts';
 import type { EventWriter } from '../sides.ts';
 
@@ -60,14 +60,12 @@ export function document(events: readonly NeutralEvent[], context: AnswerContext
       case 'content_block_delta':
         if (block !== undefined) add(block, told['delta'] as Record<string, string>);
         break;
-      case 'content_block_stop':
-        if (block?.['type'] === 'tool_use') block['input'] = argumentsOf(block['input']);
-        break;
       case 'message_delta':
         message = { ...message, ...(told['delta'] as object), usage: told['usage'] };
     }
   }
-  return { ...message, content };
+  const cut = CUT.has(String(message['stop_reason']));
+  return { ...message, content: content.flatMap((block) => whole(block, cut)) };
 }
 
 function add(block: Record<string, unknown>, delta: Readonly<Record<string, string>>): void {
@@ -78,9 +76,23 @@ function add(block: Record<string, unknown>, delta: Readonly<Record<string, stri
   if (json !== undefined) block['input'] = (typeof block['input'] === 'string' ? block['input'] : '') + json;
 }
 
-/** @throws Error when the model wrote arguments that are no JSON object: a whole message cannot hold them */
-function argumentsOf(json: unknown): unknown {
-  return typeof json === 'string' && json !== '' ? (JSON.parse(json) as unknown) : {};
+/** Why a model may have stopped in the midst of a call's arguments. */
+const CUT: ReadonlySet<string> = new Set([STOPS['max-tokens'], STOPS['context-full']]);
+
+/**
+ * A call with its arguments. A whole message cannot hold half of them: one that the model had no tokens left to finish
+ * is left out, and the stop reason says so.
+ * @throws Error when the model wrote arguments that are no JSON
+ */
+function whole(block: Record<string, unknown>, cut: boolean): readonly object[] {
+  const json = block['input'];
+  if (block['type'] !== 'tool_use' || typeof json !== 'string') return [block];
+  try {
+    return [{ ...block, input: JSON.parse(json) as unknown }];
+  } catch (error) {
+    if (cut) return [];
+    throw error;
+  }
 }
 
 class AnthropicEvents {
@@ -211,7 +223,7 @@ class AnthropicEvents {
     this.begun = true;
     const before = seal === undefined ? [] : this.thought(seal);
     const { id, name } = held.call;
-    const told = [...before, this.block({ type: 'tool_use', id, name, input: {} })];
+    const told = [...before, this.block({ type: 'tool_use', id: safeToolId(id), name, input: {} })];
     if (held.json !== '') told.push(this.change({ type: 'input_json_delta', partial_json: held.json }));
     return told;
   }

@@ -1,6 +1,7 @@
 import { cannot } from '../cannot.ts';
 import { leftOut } from '../left-out-name.ts';
 import type { CacheMark, MediaPart, Message, Part, TextPart, ThinkingPart } from '../neutral.ts';
+import { claudeToolId } from './tool-id.ts';
 
 interface Written {
   readonly role: 'user' | 'assistant';
@@ -46,14 +47,16 @@ function block(part: Part, edits: Set<string>): Readonly<Record<string, unknown>
     case 'tool-call': {
       if (part.signature !== undefined) edits.add('signature:foreign');
       const input: unknown = JSON.parse(part.input);
-      return [{ type: 'tool_use', id: idOf(part.id), name: part.name, input, ...cacheControl(part.cache) }];
+      return [
+        { type: 'tool_use', id: claudeToolId(part.id), name: part.name, input, ...cacheControl(part.cache) },
+      ];
     }
     case 'tool-result': {
       const content = part.content.flatMap((one) => inner(one, edits));
       return [
         {
           type: 'tool_result',
-          tool_use_id: idOf(part.id),
+          tool_use_id: claudeToolId(part.id),
           ...(content.length > 0 && { content }),
           ...(part.failed && { is_error: true }),
           ...cacheControl(part.cache),
@@ -102,11 +105,6 @@ function sourceOf(media: MediaPart['media']): object {
     case 'text':
       return { type: 'text', media_type: 'text/plain', data: media.text };
   }
-}
-
-/** `^[a-zA-Z0-9_-]+$`, as the API's own refusal says; other vendors allow more. */
-function idOf(id: string): string {
-  return id.replaceAll(/[^A-Za-z0-9_-]/g, '_');
 }
 
 function resultsFirst(content: Written['content']): Written['content'] {
