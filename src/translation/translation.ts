@@ -1,6 +1,7 @@
-import type { Call, DialectName, Framing, Operation } from '../dialects/dialect.ts';
+import { type Call, CallError, type DialectName, type Framing, type Operation } from '../dialects/dialect.ts';
 import type { AnswerContext, NeutralRequest } from './neutral.ts';
 import { cannot } from './cannot.ts';
+import { offeredTools } from './offered-tools.ts';
 import { CLIENT_SIDES, EMBED_WAYS, UPSTREAM_SIDES } from './sides-of.ts';
 import { type AnswerTranslator, documentAnswer, streamedAnswer } from './translated-answer.ts';
 
@@ -43,6 +44,7 @@ export function translate(call: Call, to: DialectName, model: string): Translati
   const request = client.readRequest(call, model);
   const unsaid = request.leftovers.find(({ advice }) => !advice);
   if (unsaid !== undefined) throw cannot(unsaid.at);
+  mustHaveTools(request);
   const written = upstream.writeRequest(request);
   const translated: Call = {
     dialect: to,
@@ -70,6 +72,15 @@ export function translate(call: Call, to: DialectName, model: string): Translati
         : streamedAnswer(upstream.reader(), client.writer(context, clientFraming(call.framing)));
     },
   };
+}
+
+/** A choice that forces a call would vanish with the tools that it is among. @throws CallError */
+function mustHaveTools(request: NeutralRequest): void {
+  const { toolChoice } = request;
+  const mode = toolChoice?.value.mode;
+  if (toolChoice === undefined || (mode !== 'any' && mode !== 'one')) return;
+  if (offeredTools(request).length === 0)
+    throw new CallError(`${toolChoice.at}: chooses a tool that is not there`);
 }
 
 /** Embeddings are no conversation, and do not go through the middle form. */

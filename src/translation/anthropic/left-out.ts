@@ -31,6 +31,8 @@ const ADVICE: Readonly<Record<Place, Readonly<Record<string, string>>>> = {
   output: { task_budget: 'how much a whole task may take, which the model is only told' },
   thinking: {},
   choice: {},
+  source: {},
+  format: {},
 };
 
 /** Values that ask for nothing: the field does not count as given. */
@@ -40,7 +42,8 @@ const IDLE: Readonly<Record<string, (value: unknown) => boolean>> = {
   fallbacks: (value) => Array.isArray(value) && value.length === 0,
 };
 
-export type Place = 'body' | 'tool' | 'document' | 'block' | 'call' | 'output' | 'thinking' | 'choice';
+export type Place =
+  'body' | 'tool' | 'document' | 'block' | 'call' | 'output' | 'thinking' | 'choice' | 'source' | 'format';
 
 /** What the reader of this object took no notice of. */
 export function leaveRest(fields: Fields, place: Place, leave: Leave): void {

@@ -52,16 +52,16 @@ function readContent(value: unknown, at: string, reading: Reading): readonly Par
 function readBlock(block: Fields, parts: Part[], reading: Reading): void {
   const { at } = block;
   const type = block.text('type');
-  const cache = cacheMark(block);
+  const cache = cacheMark(block, reading.leave);
   switch (type) {
     case 'text':
       parts.push({ type: 'text', at, text: block.text('text') ?? '', ...cache });
       break;
     case 'image':
-      parts.push({ type: 'image', at, media: readSource(block), ...cache });
+      parts.push({ type: 'image', at, media: readSource(block, reading.leave), ...cache });
       break;
     case 'document':
-      parts.push({ ...readDocument(block), ...cache });
+      parts.push({ ...readDocument(block, reading.leave), ...cache });
       break;
     case 'tool_use':
       parts.push(
@@ -90,13 +90,14 @@ function readBlock(block: Fields, parts: Part[], reading: Reading): void {
 }
 
 /** `source`: bytes, a URL, or a text; files by id lie at Anthropic. */
-function readSource(block: Fields): Media {
+function readSource(block: Fields, leave: Leave): Media {
   const source = block.object('source');
   if (source === undefined) throw new CallError(`${block.at}.source: is required`);
   const type = source.text('type');
   const mediaType = source.text('media_type');
   const data = source.text('data');
   const url = source.text('url');
+  if (type === 'base64' || type === 'url' || type === 'text') leaveRest(source, 'source', leave);
   switch (type) {
     case 'base64':
       if (mediaType === undefined || data === undefined)
@@ -112,14 +113,14 @@ function readSource(block: Fields): Media {
   }
 }
 
-function readDocument(block: Fields): MediaPart {
+function readDocument(block: Fields, leave: Leave): MediaPart {
   const name = block.text('title');
   const context = block.text('context');
   if (context !== undefined && context !== '') throw cannot(`${block.at}.context`);
   return {
     type: 'document',
     at: block.at,
-    media: readSource(block),
+    media: readSource(block, leave),
     ...(name === undefined || name === '' ? {} : { name }),
   };
 }

@@ -156,6 +156,14 @@ describe('what no other vendor has', () => {
     [{ of_tomorrow: 1 }, 'of_tomorrow'],
     [user({ type: 'text', text: 'x', of_tomorrow: 1 }), 'messages[0].content[0].of_tomorrow'],
     [{ tools: [{ name: 'f', input_schema: {}, of_tomorrow: 1 }] }, 'tools[0].of_tomorrow'],
+    [
+      user({ type: 'image', source: { type: 'url', url: 'https://a.example/a.png', of_tomorrow: 1 } }),
+      'messages[0].content[0].source.of_tomorrow',
+    ],
+    [
+      { output_config: { format: { type: 'json_schema', schema: {}, of_tomorrow: 1 } } },
+      'output_config.format.of_tomorrow',
+    ],
   ])('%j is left over under the name %s', (body, at) => {
     expect(read(body).leftovers).toEqual([{ at, advice: false }]);
   });
@@ -163,6 +171,10 @@ describe('what no other vendor has', () => {
   it.each([
     [{ metadata: { user_id: 'u' } }, 'metadata'],
     [{ context_management: {} }, 'context_management'],
+    [
+      user({ type: 'text', text: 'x', cache_control: { type: 'ephemeral', scope: 'global' } }),
+      'messages[0].content[0].cache_control.scope',
+    ],
     [user({ type: 'text', text: 'x', citations: [] }), 'messages[0].content[0].citations'],
   ])('%j is advice', (body, at) => {
     expect(

@@ -32,7 +32,7 @@ export function readRequest(call: Call, model: string): NeutralRequest {
     ...number(body, 'top_k', 'topK'),
     ...readStop(body),
     ...readThinking(body, output, leave),
-    ...readOutput(output, body),
+    ...readOutput(output, body, leave),
   };
   if (output !== undefined) leaveRest(output, 'output', leave);
   leaveRest(body, 'body', leave);
@@ -106,12 +106,17 @@ function readThinking(
 }
 
 /** `output_config.format`, and the older `output_format` of the beta. */
-function readOutput(output: Fields | undefined, body: Fields): { output?: Given<OutputFormat> } {
+function readOutput(
+  output: Fields | undefined,
+  body: Fields,
+  leave: Leave,
+): { output?: Given<OutputFormat> } {
   const format = output?.object('format') ?? body.object('output_format');
   if (format === undefined) return {};
   if (format.text('type') !== 'json_schema') throw new CallError(`${format.at}.type: must be json_schema`);
   const schema = format.json('schema');
   if (schema === undefined) throw new CallError(`${format.at}.schema: is required`);
   format.take('name');
+  leaveRest(format, 'format', leave);
   return { output: { value: { schema }, at: format.at } };
 }

@@ -21,7 +21,7 @@ export function readTools(body: Fields, leave: Leave): readonly Tool[] {
     const schema = tool.json('input_schema');
     if (schema === undefined) throw new CallError(`${at}.input_schema: is required`);
     const strict = tool.flag('strict');
-    const cache = cacheMark(tool);
+    const cache = cacheMark(tool, leave);
     leaveRest(tool, 'tool', leave);
     return { at, name, description, schema, ...(strict === undefined ? {} : { strict }), ...cache };
   });

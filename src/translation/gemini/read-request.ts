@@ -78,6 +78,7 @@ function readSafety(body: Fields, leave: Leave): void {
     const threshold = setting.text('threshold') ?? 'HARM_BLOCK_THRESHOLD_UNSPECIFIED';
     if (typeof setting.take('category') !== 'string') throw new CallError(`${at}.category: is required`);
     const asks = !['OFF', 'BLOCK_NONE', 'HARM_BLOCK_THRESHOLD_UNSPECIFIED'].includes(threshold);
+    leaveRest(setting, 'content', leave);
     leave({ at: asks ? `${at}.threshold` : at, advice: !asks });
   }
 }

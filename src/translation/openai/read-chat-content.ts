@@ -27,7 +27,7 @@ export function readTexts(value: unknown, at: string, leave: Leave): readonly Te
 function readPart(part: Fields, leave: Leave): readonly ContentPart[] {
   const { at } = part;
   const type = part.text('type') ?? '';
-  const cache = cacheMark(part);
+  const cache = cacheMark(part, leave);
   const read = partOf(type, part, leave);
   leaveRest(part, 'part', leave);
   if (read.type === 'text' && read.text === '') return [];

@@ -18,13 +18,13 @@ export function readContent(value: unknown, at: string, leave: Leave): readonly 
 
 function readPart(part: Fields, leave: Leave): readonly ContentPart[] {
   const type = part.text('type') ?? '';
-  const cache = cacheMark(part);
-  const read = partOf(type, part);
+  const cache = cacheMark(part, leave);
+  const read = partOf(type, part, leave);
   leaveRest(part, 'part', leave);
   return read.type === 'text' && read.text === '' ? [] : [{ ...read, ...cache }];
 }
 
-function partOf(type: string, part: Fields): ContentPart {
+function partOf(type: string, part: Fields, leave: Leave): ContentPart {
   const { at } = part;
   switch (type) {
     case 'input_text':
@@ -38,7 +38,7 @@ function partOf(type: string, part: Fields): ContentPart {
     case 'input_file':
       return readFile(part);
     case 'input_audio':
-      return readAudio(part);
+      return readAudio(part, leave);
     default:
       throw cannot(at, `is a part of type ${type.slice(0, 64)}, which the relay does not know`);
   }
@@ -68,11 +68,12 @@ function readFile(part: Fields): MediaPart {
 }
 
 /** `format` is wav or mp3, which are names of media types as well. */
-function readAudio(part: Fields): MediaPart {
+function readAudio(part: Fields, leave: Leave): MediaPart {
   const { at } = part;
   const audio = part.object('input_audio');
   const data = audio?.text('data');
   const format = audio?.text('format');
+  if (audio !== undefined) leaveRest(audio, 'part', leave);
   if (data === undefined || format === undefined) {
     throw new CallError(`${at}.input_audio: must have data and format`);
   }
