@@ -65,9 +65,7 @@ describe('who may serve a call', () => {
     expect(ids([account('a')], key({ models: [] }))).toEqual([]);
     expect(ids([account('a', { enabled: false })], key())).toEqual([]);
     expect(ids([account('a')], key(), () => undefined)).toEqual([]);
-    expect(ids([account('a')], key(), () => ({ ...upstream, speaks: () => ['bedrock-converse'] }))).toEqual(
-      [],
-    );
+    expect(ids([account('a')], key(), () => ({ ...upstream, speaks: () => ['bedrock-invoke'] }))).toEqual([]);
   });
 
   it('is nobody when the body names another model that the key may not use', () => {

@@ -124,7 +124,9 @@ export class Spooling {
     if (this.place === undefined) return undefined;
     const { root, epoch } = this.place;
     try {
-      return new SpoolFolder(join(root, epoch), this.files, this.limits, this.events.failed);
+      return new SpoolFolder(join(root, epoch), this.files, this.limits, (error) =>
+        this.events.failed(error),
+      );
     } catch (error) {
       this.events.failed(error);
       return undefined;

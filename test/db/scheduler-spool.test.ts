@@ -167,7 +167,7 @@ describe('the spool', () => {
     await bury();
     await replica();
     await eventually(async () => (await folders()).length === 1);
-    expect((await ledger([stages!.over, stages!.under])).map((row) => row?.outcome)).toEqual([
+    expect((await ledger([stages!.over, stages!.under])).map((row) => row?.outcome as unknown)).toEqual([
       'completed',
       'partial',
     ]);
