@@ -31,6 +31,9 @@ const ACCESS = `access-${unique()}`;
 const REFRESH = `refresh-${unique()}`;
 const CLIENT_SECRET = `client-secret-${unique()}`;
 const FIELD = `field-${unique()}`;
+const BEDROCK_KEY = `bedrock-api-key-sim-${unique()}`;
+const AWS_ID = `AKIASIM${randomBytes(8).toString('hex').toUpperCase()}`;
+const AWS_SECRET = `simulator-secret-${AWS_ID}`;
 const PROXY_PASSWORD = `proxy/p@ss-${unique()}`;
 const WRONG_PASSWORD = `wrong/p@ss-${unique()}`;
 const COOKIE = `cookie-${unique()}`;
@@ -51,6 +54,8 @@ const secrets = new Map<string, string>([
   ['a client secret', CLIENT_SECRET],
   ['a renewed access token', 'sim-access-'],
   ['a renewed refresh token', 'sim-refresh-'],
+  ['the API key of a Bedrock account', BEDROCK_KEY],
+  ['the secret key of a Bedrock account', AWS_SECRET],
   ['the password of a proxy', PROXY_PASSWORD],
   ['the password of a proxy in its URL', encodeURIComponent(PROXY_PASSWORD)],
   ['a sign-in to a proxy', Buffer.from(`relay:${PROXY_PASSWORD}`).toString('base64')],
@@ -431,6 +436,60 @@ describe('what is secret (S3, U17)', () => {
     }
     await tell('GET', '/me/usage', [['x-api-key', key]]);
     await tell('GET', '/metrics', [['authorization', `Bearer ${METRICS_TOKEN}`]]);
+    await eventually(() => expectQuiet(database.url));
+  });
+
+  it('is told to nobody whatever Bedrock does, by a key or by a signature, and by the Responses API', async () => {
+    const region = 'us-east-1';
+    const bedrockKeys = [
+      { region, apiKey: BEDROCK_KEY },
+      { region, accessKeyId: AWS_ID, secretAccessKey: AWS_SECRET },
+    ];
+    const accounts: string[] = [];
+    for (const [at, credentials] of bedrockKeys.entries()) {
+      const fields = { kind: 'bedrock', baseUrl: simulator.url, credentials };
+      accounts.push(await newAccount({ ...fields, name: `bedrock ${at}` }));
+      const wrong = { ...credentials, region: `${region}/${FIELD}` };
+      const refused = await manage('PATCH', `/accounts/${accounts[at]}`, { credentials: wrong });
+      expect(refused.status).toBe(400);
+    }
+    const faults = [
+      `say="${ANSWER}"`,
+      'status=400 echo',
+      'status=403 echo',
+      'status=429 echo',
+      'status=500 echo',
+      'error=2 echo',
+      'echo-header',
+      'html',
+      'hang=head',
+      'reset=2',
+    ];
+    const haiku = 'us.anthropic.claude-haiku-4-5-20251001-v1%3A0';
+    for (const id of accounts) {
+      const bound = { scopes: ['claude', 'openai', 'bedrock'], models: ['*'], accounts: [id] };
+      const own = (await newSecret('/keys', { ...bound, name: id }, `a key for ${id}`)).key;
+      for (const fault of faults) {
+        const text = `${PROMPT} [[sim: ${fault}]]`;
+        const messages = [{ role: 'user', content: text }];
+        const conversed = { messages: [{ role: 'user', content: [{ text }] }] };
+        const invoked = { anthropic_version: 'bedrock-2023-05-31', max_tokens: 8, messages };
+        for (const [target, body] of [
+          [`/model/${haiku}/invoke`, invoked],
+          [`/bedrock/model/${haiku}/invoke-with-response-stream`, invoked],
+          ['/model/amazon.nova-pro-v1%3A0/converse', conversed],
+          ['/bedrock/model/amazon.nova-pro-v1%3A0/converse-stream', conversed],
+          ['/v1/messages', { model: 'claude-haiku-4-5', max_tokens: 8, messages, stream: true }],
+          ['/v1/responses', { model: 'claude-haiku-4-5', input: text }],
+        ] as const) {
+          await tell('POST', target, [['authorization', `Bearer ${own}`]], JSON.stringify(body));
+          await manage('POST', `/accounts/${id}/clear-cooldowns`);
+        }
+      }
+      await manage('POST', `/accounts/${id}/test`);
+      await manage('DELETE', `/accounts/${id}`);
+    }
+    expect(simulator.requests.filter(({ answer }) => answer.includes(BEDROCK_KEY)).length).toBeGreaterThan(5);
     await eventually(() => expectQuiet(database.url));
   });
 
