@@ -51,6 +51,17 @@ describe("AWS' event stream", () => {
     }
   });
 
+  it('is kept as the bytes it has, however small the pieces it comes in', () => {
+    const body = 'x'.repeat(1_000_000);
+    const message = theirs(typed(HEADERS), body);
+    const decoder = new EventStreamDecoder();
+    const before = process.memoryUsage().heapUsed;
+    for (let at = 0; at < message.length - 1; at += 1) decoder.push(message.subarray(at, at + 1));
+    // A million buffers of a byte are far more than that.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(50_000_000);
+    expect(told(decoder.push(message.subarray(-1)))).toEqual([[HEADERS, body]]);
+  });
+
   it('is read byte by byte, and stands between two messages only at their ends', () => {
     const decoder = new EventStreamDecoder();
     const messages: EventMessage[] = [];

@@ -24,25 +24,27 @@ const PRELUDE_BYTES = 12;
 const CRC_BYTES = 4;
 const LEAST_BYTES = PRELUDE_BYTES + CRC_BYTES;
 const MAX_HEADER_BYTES = 128 * 1024;
+const NONE = Buffer.alloc(0);
 const STRING = 7;
 const BYTES = 6;
 /** Sizes of the values of fixed length, by type: true, false, byte, short, integer, long, …, timestamp, uuid. */
 const FIXED: Readonly<Record<number, number>> = { 0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16 };
 
 /**
- * Takes a stream apart into messages. It keeps the bytes of the one message that is still incomplete, as they came; a
- * length that is claimed but has not arrived costs nothing.
+ * Takes a stream apart into messages. It keeps the bytes of the one message that is still incomplete, in one piece
+ * however small they came; a length that is claimed but has not arrived costs nothing.
  *
  * States: in a prelude → in a message, whose prelude is checked → in the next prelude; broken, for good. Sound messages
  * that came before the breakage in the same bytes are still given.
  */
 export class EventStreamDecoder {
-  private chunks: Buffer[] = [];
+  /** As it came, and then full; or with room for more behind what is held, which is this decoder's own. */
+  private bytes: Buffer = NONE;
   private held = 0;
   /** Total length of the message being read; 0 = its prelude is not there yet. */
   private total = 0;
   /** Messages of a stream have the same few headers again and again: the last ones, as they came and as they read. */
-  private lastHead: Buffer = Buffer.alloc(0);
+  private lastHead: Buffer = NONE;
   private lastHeaders: Readonly<Record<string, string>> = {};
   /** Set for good once the stream is broken. */
   failure: EventStreamBroken | undefined;
@@ -59,30 +61,41 @@ export class EventStreamDecoder {
   /** Messages that these bytes complete. @throws EventStreamBroken when the first is not sound, and ever after */
   push(bytes: Uint8Array): EventMessage[] {
     if (this.failure !== undefined) throw this.failure;
-    this.chunks.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    this.held += bytes.byteLength;
+    this.keep(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     const messages: EventMessage[] = [];
     try {
       for (let next = this.next(); next !== undefined; next = this.next()) messages.push(next);
     } catch (error) {
       this.failure = error as EventStreamBroken;
-      this.chunks = [];
+      this.bytes = NONE;
       if (messages.length === 0) throw error;
     }
     return messages;
   }
 
+  private keep(chunk: Buffer): void {
+    const held = this.held + chunk.length;
+    if (this.held === 0) this.bytes = chunk;
+    else {
+      if (held > this.bytes.length) {
+        const larger = Buffer.allocUnsafe(Math.max(held, 2 * this.held));
+        this.bytes.copy(larger, 0, 0, this.held);
+        this.bytes = larger;
+      }
+      chunk.copy(this.bytes, this.held);
+    }
+    this.held = held;
+  }
+
   private next(): EventMessage | undefined {
     if (this.total === 0) {
       if (this.held < PRELUDE_BYTES) return undefined;
-      this.total = this.totalOf(this.joined());
+      this.total = this.totalOf(this.bytes);
     }
     if (this.held < this.total) return undefined;
-    const bytes = this.joined();
-    const message = this.read(bytes, this.total);
-    const rest = bytes.subarray(this.total);
-    this.chunks = rest.length === 0 ? [] : [rest];
-    this.held = rest.length;
+    const message = this.read(this.bytes, this.total);
+    this.held -= this.total;
+    this.bytes = this.held === 0 ? NONE : this.bytes.subarray(this.total, this.total + this.held);
     this.soundBytes += this.total;
     this.total = 0;
     return message;
@@ -100,14 +113,6 @@ export class EventStreamDecoder {
       this.lastHead = Buffer.from(head);
     }
     return { headers: this.lastHeaders, payload: bytes.subarray(headersEnd, end) };
-  }
-
-  private joined(): Buffer {
-    const [only, second] = this.chunks;
-    if (only !== undefined && second === undefined) return only;
-    const bytes = Buffer.concat(this.chunks, this.held);
-    this.chunks = [bytes];
-    return bytes;
   }
 
   private totalOf(bytes: Buffer): number {
