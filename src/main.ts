@@ -86,7 +86,8 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     withSoundHead(http),
   );
   server.maxHeadersCount = 0;
-  const h2c = new H2c(server, { headersMs: env.clocks.requestHeadersMs, idleMs: KEEP_ALIVE_MS });
+  const { requestHeadersMs: headersMs, writeStallMs: stallMs } = env.clocks;
+  const h2c = new H2c(server, { headersMs, idleMs: KEEP_ALIVE_MS, stallMs });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(env.port, env.host, resolve);
   });

@@ -13,7 +13,8 @@ const MOST_HEADER_BYTES = 64 * 1024;
  *
  * States: asked (the body goes in as the server takes it) → answered (the answer goes out as the client takes it) → over.
  * A reset by the client cuts the connection; a connection that is cut resets the stream. A client that is still sending
- * when its answer is whole is told to stop (RFC 9113, section 8.1).
+ * when its answer is whole is told to stop (RFC 9113, section 8.1). One that takes nothing of its answer for the stall
+ * time is reset: the server is done with what it has handed over, and nothing else would end the stream.
  *
  * @param raw the request's headers, names and values in turn
  * @param ended it has no body
@@ -23,6 +24,7 @@ export function carry(
   raw: readonly string[],
   ended: boolean,
   connect: () => Duplex,
+  stallMs: number,
 ): void {
   // What breaks a stream is told by its closing.
   stream.on('error', () => undefined);
@@ -49,7 +51,7 @@ export function carry(
   asked.on('information', ({ statusCode }) => {
     if (!stream.headersSent && !stream.closed) stream.additionalHeaders({ ':status': statusCode });
   });
-  asked.on('response', (answer) => giveBack(stream, answer, fail));
+  asked.on('response', (answer) => giveBack(stream, answer, fail, stallMs));
   stream.on('close', () => asked.destroy());
 
   const measured = lines.length !== undefined;
@@ -69,18 +71,35 @@ export function carry(
   });
 }
 
-function giveBack(stream: ServerHttp2Stream, answer: IncomingMessage, fail: () => void): void {
+function giveBack(
+  stream: ServerHttp2Stream,
+  answer: IncomingMessage,
+  fail: () => void,
+  stallMs: number,
+): void {
   if (stream.closed || stream.destroyed) {
     answer.destroy();
     return;
   }
+  let stall: NodeJS.Timeout | undefined;
+  const wait = (): void => {
+    clearTimeout(stall);
+    stall = setTimeout(fail, stallMs);
+  };
   answer.on('error', () => fail());
   stream.respond({ ':status': answer.statusCode, ...answerHeaders(answer.rawHeaders) });
   answer.on('data', (bytes: Buffer) => {
-    if (!stream.writable || !stream.write(bytes)) answer.pause();
+    if (stream.writable && stream.write(bytes)) return;
+    answer.pause();
+    wait();
   });
-  stream.on('drain', () => answer.resume());
+  stream.on('drain', () => {
+    clearTimeout(stall);
+    answer.resume();
+  });
+  stream.on('close', () => clearTimeout(stall));
   answer.on('end', () => {
+    wait();
     stream.end(() => {
       if (!stream.readableEnded) stream.close(NGHTTP2_NO_ERROR);
     });

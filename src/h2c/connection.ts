@@ -15,6 +15,8 @@ export interface H2cClocks {
   readonly headersMs: number;
   /** Without a stream. */
   readonly idleMs: number;
+  /** For a client to take something of an answer that waits for it. */
+  readonly stallMs: number;
 }
 
 /** As many requests on one connection at once; the next are refused, and may be made again. */
@@ -100,7 +102,8 @@ export class H2cConnection extends EventEmitter<Events> {
     clearTimeout(this.clock);
     this.streams += 1;
     stream.once('close', () => this.over());
-    carry(stream, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this.connect);
+    const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    carry(stream, raw, ended, this.connect, this.clocks.stallMs);
     if (this.leaving) this.goAway();
   };
 

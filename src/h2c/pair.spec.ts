@@ -52,11 +52,24 @@ describe('two ends of a connection in the process', () => {
   it('fail what is still being written to one that is closed', async () => {
     const [near, far] = make();
     const written = new Promise((resolve) => near.write(Buffer.alloc(500_000), resolve));
+    const closed = new Promise((resolve) => near.on('close', resolve));
     near.on('error', () => undefined);
     far.destroy();
-    await written;
+    expect(await written).toBeInstanceOf(Error);
+    await closed;
+  });
+
+  it('keep what was written to its end, when its writer closes, for a client that reads later', async () => {
+    const [near, far] = make();
+    far.end(Buffer.alloc(10_000, 1));
+    await once(far, 'finish');
+    far.destroy();
+    await once(far, 'close');
+    await turn();
+    let got = 0;
+    near.on('data', (bytes: Buffer) => (got += bytes.length));
     await once(near, 'close');
-    expect(near.destroyed).toBe(true);
+    expect(got).toBe(10_000);
   });
 
   it('tell the far one the addresses of the connection it stands for', () => {

@@ -7,12 +7,18 @@ export type Addresses = Pick<
   'remoteAddress' | 'remotePort' | 'remoteFamily' | 'localAddress' | 'localPort' | 'localFamily'
 >;
 
+/** A long write is read piece by piece, so that a slow reader shows that it reads. */
+const MOST_AT_ONCE = 16 * 1024;
+
+type Done = (error?: Error) => void;
+
 /**
  * Two ends of a connection inside the process: what is written at one is read at the other, and waits there until it is.
  *
  * States of an end: open → closed, by itself or with the other. What was written before the other closed has one turn of
  * the event loop to be read, and to the near end (the client's) its closing looks like an end: an answer may be as long as
- * its connection. What is still being written then is cut.
+ * its connection. What is still being written then is cut. What was written to its end is the near one's, as bytes are
+ * that a socket has handed to the system: it closes when it has read them.
  */
 export class PairEnd extends Duplex implements Addresses {
   private other: PairEnd | undefined;
@@ -64,11 +70,8 @@ export class PairEnd extends Duplex implements Addresses {
     done?.();
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
-    const { other } = this;
-    if (other === undefined || other.destroyed) done(new Error('The other end is closed'));
-    else if (other.push(chunk)) done();
-    else other.waiting = done;
+  override _write(chunk: Buffer, _encoding: string, done: Done): void {
+    this.give(chunk, 0, done);
   }
 
   override _final(done: () => void): void {
@@ -81,7 +84,28 @@ export class PairEnd extends Duplex implements Addresses {
     this.other = undefined;
     this._read();
     if (other?.near === true && !other.destroyed && !this.writableEnded) other.push(null);
-    if (other !== undefined) setImmediate(() => other.destroy());
+    if (other?.near === true && this.writableFinished && !other.readableEnded) {
+      other.once('end', () => other.destroy());
+    } else if (other !== undefined) {
+      setImmediate(() => other.destroy());
+    }
     done(error);
+  }
+
+  /** From there on, as far as the other has room, and the rest when it has. */
+  private give(chunk: Buffer, from: number, done: Done): void {
+    for (let at = from; at < chunk.length;) {
+      const { other } = this;
+      if (other === undefined || other.destroyed) {
+        done(new Error('The other end is closed'));
+        return;
+      }
+      const piece = chunk.subarray(at, at + MOST_AT_ONCE);
+      at += piece.length;
+      if (other.push(piece)) continue;
+      other.waiting = () => this.give(chunk, at, done);
+      return;
+    }
+    done();
   }
 }

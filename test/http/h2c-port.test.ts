@@ -34,8 +34,8 @@ import { H2c } from '../../src/h2c/h2c.ts';
 
 const MIB = 1024 * 1024;
 /** Most tests are not about time. */
-const LONG = { headersMs: 60_000, idleMs: 60_000, requestMs: 60_000 };
-const SHORT = { headersMs: 800, idleMs: 600, requestMs: 2_000 };
+const LONG = { headersMs: 60_000, idleMs: 60_000, stallMs: 60_000, requestMs: 60_000 };
+const SHORT = { headersMs: 800, idleMs: 600, stallMs: 700, requestMs: 2_000 };
 
 /** What the server saw: each request's line and headers, and the socket it came on. */
 interface Seen {
@@ -90,7 +90,7 @@ const routes: Readonly<Record<string, RequestListener>> = {
   },
 };
 
-async function start({ headersMs, idleMs, requestMs }: typeof LONG): Promise<void> {
+async function start({ headersMs, idleMs, stallMs, requestMs }: typeof LONG): Promise<void> {
   seen = [];
   held.clear();
   server = createServer(
@@ -106,7 +106,7 @@ async function start({ headersMs, idleMs, requestMs }: typeof LONG): Promise<voi
       else route(request, response);
     },
   );
-  h2c = new H2c(server, { headersMs, idleMs });
+  h2c = new H2c(server, { headersMs, idleMs, stallMs });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
@@ -432,6 +432,37 @@ describe('clocks', () => {
     expect((await raw.wait(GOAWAY)).payload.readUInt32BE(4)).toBe(constants.NGHTTP2_NO_ERROR);
   });
 
+  it('reset a stream whose client takes nothing of its answer, large or small, and free the connection', async () => {
+    const session = connect(url, { settings: { initialWindowSize: 0 } });
+    session.on('error', () => undefined);
+    sessions.push(session);
+    const small = await ask(session, { ':path': '/head' });
+    expect([small.headers?.[':status'], small.reset]).toEqual([200, constants.NGHTTP2_INTERNAL_ERROR]);
+    const large = ask(session, { ':path': '/held' });
+    (await heldAt('/held')).end(Buffer.alloc(MIB));
+    expect((await large).reset).toBe(constants.NGHTTP2_INTERNAL_ERROR);
+    await eventually(() => expect([session.destroyed, seen[1]?.socket.destroyed]).toEqual([true, true]));
+  });
+
+  it('let a client be slow that takes something now and then', async () => {
+    const stream = open().request({ ':path': '/held' });
+    stream.pause();
+    (await heldAt('/held')).end(Buffer.alloc(MIB, 1));
+    let got = 0;
+    let rest = 0;
+    stream.on('data', (piece: Buffer) => {
+      got += piece.length;
+      rest += piece.length;
+      if (rest < MIB / 16) return;
+      rest = 0;
+      stream.pause();
+      setTimeout(() => stream.resume(), SHORT.stallMs / 10);
+    });
+    stream.resume();
+    await once(stream, 'end');
+    expect(got).toBe(MIB);
+  });
+
   it('end a request whose body never ends with 408, as over HTTP/1.1, and the connection goes on', async () => {
     const session = open();
     const stream = session.request({ ':method': 'POST', ':path': '/held' });
@@ -636,6 +667,26 @@ describe('leaving', () => {
     await Promise.all([eventually(() => expect(idle.closed).toBe(true)), once(silent, 'close')]);
     response.end('whole');
     expect((await asked).body.toString()).toBe('whole');
+    await closed;
+  });
+
+  it('does not cut an answer that the server is done with and a slow client is not', async () => {
+    const session = connect(url, { settings: { initialWindowSize: 1_000 } });
+    session.on('error', () => undefined);
+    sessions.push(session);
+    const stream = session.request({ ':path': '/held' });
+    stream.on('error', () => undefined).pause();
+    const response = await heldAt('/held');
+    response.end(Buffer.alloc(40_000, 1));
+    await once(response, 'finish');
+    const closed = new Promise((resolve) => server.close(resolve));
+    h2c.close();
+    // Time for whatever would be cut to be cut.
+    await sleep(100);
+    let got = 0;
+    stream.on('data', (piece: Buffer) => (got += piece.length)).resume();
+    await eventually(() => expect(stream.destroyed).toBe(true));
+    expect([got, stream.rstCode]).toEqual([40_000, constants.NGHTTP2_NO_ERROR]);
     await closed;
   });
 
