@@ -106,9 +106,10 @@ export class Assigner {
     accounts: readonly Account[],
   ): Promise<readonly Candidate[]> {
     const able: Candidate[] = [];
+    const known = new Map(accounts.map((account) => [account.id, account]));
     let unsaid: CallError | undefined;
     for (const candidate of candidates) {
-      const way = this.wayTo(call, accounts, candidate.accountId);
+      const way = this.wayTo(call, known.get(candidate.accountId));
       try {
         if (way !== undefined) await forms.of(way.dialect, way.model);
         able.push(candidate);
@@ -122,12 +123,7 @@ export class Assigner {
     return able.length === candidates.length ? candidates : able;
   }
 
-  private wayTo(
-    call: Call,
-    accounts: readonly Account[],
-    id: string,
-  ): (Way & { readonly account: Account }) | undefined {
-    const account = accounts.find((one) => one.id === id);
+  private wayTo(call: Call, account: Account | undefined): (Way & { readonly account: Account }) | undefined {
     const way = account && wayTo(call, account, this.registry.get(account.kind));
     return way && { ...way, account };
   }
@@ -165,7 +161,8 @@ export class Assigner {
 
   /** By the settings that the candidates were chosen from: an edit may have come in since, and what was admitted is sent. */
   private async tryOf(call: Call, forms: CallForms, lease: Lease, chance: Chance): Promise<Try> {
-    const way = this.wayTo(call, chance.accounts, lease.accountId);
+    const chosen = chance.accounts.find(({ id }) => id === lease.accountId);
+    const way = this.wayTo(call, chosen);
     if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
     const { account, upstream, model, dialect } = way;
     const { key, accounts, pool } = chance;
