@@ -67,6 +67,14 @@ describe('an answer of Claude', () => {
     expect(read(Buffer.from(bytes.toString().replaceAll('\n', '\r\n')), 7)).toEqual(SAID);
   });
 
+  it('stops once, for the last reason it tells, though it tells several', () => {
+    const more = { type: 'message_delta', delta: { stop_reason: 'max_tokens' }, usage: { output_tokens: 4 } };
+    const events = [...EVENTS.slice(0, -2), more, ...EVENTS.slice(-2)];
+    expect(read(Buffer.from(events.map(frame).join('')))).toEqual(SAID);
+    const none = [EVENTS[0], { type: 'message_stop' }];
+    expect(() => read(Buffer.from(none.map(frame).join('')))).toThrow('tells no reason');
+  });
+
   it('has an end, or is no answer', () => {
     const torso = Buffer.from(EVENTS.slice(0, -2).map(frame).join(''));
     expect(() => read(torso)).toThrow('has no end');

@@ -16,11 +16,12 @@ const STOPS: Readonly<Record<string, StopReason>> = {
 /**
  * A Claude answer as events, one event of its stream after another; a whole message is told as its stream would be.
  *
- * States: no message yet; between blocks; in a block, whose deltas are one part; over.
+ * States: no message yet; between blocks; in a block, whose deltas are one part; over. The reason is kept to the end, for
+ * an answer may have more than one message_delta.
  */
 export class ClaudeEvents {
   private started = false;
-  private stopped = false;
+  private stopped: NeutralEvent | undefined;
   private open = false;
 
   /** @throws Error when it is no event of the Messages API, or a block that was never asked for */
@@ -41,9 +42,10 @@ export class ClaudeEvents {
         this.open = false;
         return [{ type: 'part-end' }];
       case 'message_delta':
-        return this.stop(objectOf(event['delta']));
+        this.stop(objectOf(event['delta']));
+        return [];
       case 'message_stop':
-        return [{ type: 'end' }];
+        return this.ended();
       case 'error': {
         const { type, message } = objectOf(event['error']);
         const failure = { type: textOf(type) || 'api_error', message: textOf(message) };
@@ -64,12 +66,18 @@ export class ClaudeEvents {
     for (const block of content as unknown[]) {
       events.push(...this.begin(objectOf(block), true), ...this.event({ type: 'content_block_stop' }));
     }
-    return [...events, ...this.stop(message), { type: 'end' }];
+    this.stop(message);
+    return [...events, ...this.ended()];
   }
 
   finish(): readonly NeutralEvent[] {
-    if (!this.started || !this.stopped) throw new Error('The answer has no end');
+    if (!this.started || this.stopped === undefined) throw new Error('The answer has no end');
     return [];
+  }
+
+  private ended(): readonly NeutralEvent[] {
+    if (this.stopped === undefined) throw new Error('The answer tells no reason for its end');
+    return [this.stopped, { type: 'end' }];
   }
 
   private begin(block: Json, whole = false): readonly NeutralEvent[] {
@@ -112,20 +120,17 @@ export class ClaudeEvents {
     }
   }
 
-  private stop(delta: Json): readonly NeutralEvent[] {
+  private stop(delta: Json): void {
     const reason = textOf(delta['stop_reason']);
-    if (reason === '') return [];
-    this.stopped = true;
+    if (reason === '') return;
     const sequence = textOf(delta['stop_sequence']);
     const explanation = textOf(objectOf(delta['stop_details'] ?? {})['explanation']);
-    return [
-      {
-        type: 'stop',
-        reason: ownEntry(STOPS, reason) ?? 'end',
-        ...(sequence !== '' && { sequence }),
-        ...(explanation !== '' && { detail: explanation }),
-      },
-    ];
+    this.stopped = {
+      type: 'stop',
+      reason: ownEntry(STOPS, reason) ?? 'end',
+      ...(sequence !== '' && { sequence }),
+      ...(explanation !== '' && { detail: explanation }),
+    };
   }
 }
 
