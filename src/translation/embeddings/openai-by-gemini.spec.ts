@@ -83,6 +83,12 @@ describe('embeddings of OpenAI’s clients by Gemini', () => {
     await expect(asked(body)).rejects.toThrow(words);
   });
 
+  it('are of no more texts than OpenAI takes', async () => {
+    const texts = (count: number) => Array.from({ length: count }, () => 'a');
+    await expect(asked({ input: texts(2_049) })).rejects.toThrow('input: must have at most 2048 texts');
+    await expect(asked({ input: texts(2_048) })).resolves.toBeDefined();
+  });
+
   it.each([{ embeddings: [] }, { embeddings: [{ values: ['1'] }] }, { embedding: {} }, [null]])(
     'are none when the answer is %j',
     async (document) => {

@@ -5,6 +5,9 @@ import { Fields } from '../fields.ts';
 import { resourceName } from '../gemini/write-request.ts';
 import type { TranslatedEmbedding } from '../sides.ts';
 
+/** "any array must be 2048 dimensions or less" (API reference, "Create embeddings", `input`). */
+const MAX_INPUTS = 2_048;
+
 /**
  * OpenAI's `POST /embeddings` (`EmbeddingCreateParams` of openai 6.49) as Gemini's `batchEmbedContents`
  * (https://ai.google.dev/api/embeddings), which takes one text as well as many and answers in their order. The numbers
@@ -48,6 +51,7 @@ function readInput(body: Fields): readonly string[] {
   const value = body.take('input');
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (list.length === 0) throw new CallError('input: must not be empty');
+  if (list.length > MAX_INPUTS) throw new CallError(`input: must have at most ${MAX_INPUTS} texts`);
   return list.map((one, i) => {
     const at = Array.isArray(value) ? `input[${i}]` : 'input';
     if (typeof one === 'string' && one !== '') return one;

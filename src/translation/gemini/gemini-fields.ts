@@ -6,5 +6,5 @@ export function fieldsOf(value: unknown, at: string): Fields {
 }
 
 function camelCase(name: string): string {
-  return name.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }

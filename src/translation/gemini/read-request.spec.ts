@@ -352,6 +352,7 @@ describe('What a Gemini request says that no other vendor can do', () => {
       },
       'contents[0].parts[0].videoMetadata',
     ],
+    ['a name with a sign too many', { service__tier: 'x' }, 'service__tier'],
   ])('is left over by its name: %s', (_, fields, at) => {
     const refused = read({ ...HI, ...fields }).leftovers.filter(({ advice }) => !advice);
     expect(refused.map((leftover) => leftover.at)).toEqual(at === undefined ? ['store'] : [at]);
