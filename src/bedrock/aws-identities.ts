@@ -75,25 +75,22 @@ export class AwsIdentities {
     return made;
   }
 
-  /** AWS' own providers, loaded when the first account needs them; their requests go out by the relay's own client. */
+  /**
+   * AWS' own providers, loaded when the first account needs them; their requests go out by the relay's own client. They are
+   * made anew for each search, and read files anew: they keep keys without an end, and what they read, for good.
+   */
   private providerOf({ values, proxyUrl }: Credentials): () => Promise<Identity> {
     const { region = '', roleArn, profile } = values;
-    let provider: Promise<() => Promise<Identity>> | undefined;
-    const make = async (): Promise<() => Promise<Identity>> => {
+    return async () => {
       const { fromIni, fromNodeProviderChain, fromTemporaryCredentials } =
         await import('@aws-sdk/credential-providers');
       const clientConfig = { region, requestHandler: handlerOf(this.client, SEARCH_MS, proxyUrl) };
-      const source =
-        profile === undefined ? fromNodeProviderChain({ clientConfig }) : fromIni({ profile, clientConfig });
-      if (roleArn === undefined) return source;
+      const init = { clientConfig, ignoreCache: true };
+      const source = profile === undefined ? fromNodeProviderChain(init) : fromIni({ ...init, profile });
+      if (roleArn === undefined) return source();
       const params = { RoleArn: roleArn, RoleSessionName: 'llm-relay', DurationSeconds: SESSION_SECONDS };
-      return fromTemporaryCredentials({
-        params,
-        masterCredentials: source,
-        clientConfig,
-      });
+      return fromTemporaryCredentials({ params, masterCredentials: source, clientConfig })();
     };
-    return async () => (await (provider ??= make()))();
   }
 }
 
