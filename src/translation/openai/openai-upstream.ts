@@ -10,6 +10,7 @@ export const openaiUpstream: UpstreamSide = {
   read: (document) => new ChatEvents().completion(document),
 };
 
+/** The meter takes whatever begins so for the end as well: some servers write a space behind it. */
 const DONE = '[DONE]';
 
 function reader(): EventReader {
@@ -19,7 +20,9 @@ function reader(): EventReader {
     push: (bytes) =>
       data
         .push(bytes)
-        .flatMap((text) => (text === DONE ? events.finish() : events.chunk(JSON.parse(text) as unknown))),
+        .flatMap((text) =>
+          text.startsWith(DONE) ? events.finish() : events.chunk(JSON.parse(text) as unknown),
+        ),
     finish: () => events.finish(),
   };
 }

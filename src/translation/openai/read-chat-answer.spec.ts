@@ -216,6 +216,18 @@ describe('A stream of chat completions', () => {
     for (const { frames, events } of ROWS) expect(streamed(frames, size)).toEqual(events);
   });
 
+  it('may leave the choices out of its usage, and write a space behind its end', () => {
+    const { choices: _none, ...usage } = USAGE;
+    expect(streamed([delta({ content: 'a' }), delta({}, 'stop'), usage, `${DONE} `])).toEqual([
+      START,
+      part('text'),
+      said('a'),
+      CLOSE,
+      stop('end'),
+      END,
+    ]);
+  });
+
   it('is no answer when it is empty, or another vendor’s', () => {
     expect(() => streamed([DONE])).toThrow('empty');
     expect(() => streamed([])).toThrow('empty');

@@ -44,6 +44,7 @@ export class ChatEvents {
     const chunk = objectOf(told);
     const failed = this.failure(chunk);
     if (failed !== undefined) return failed;
+    if (isUsageAlone(chunk)) return [];
     const choice = choiceOf(chunk);
     if (choice === undefined) return [];
     this.reason = textIn(choice, 'finish_reason') || this.reason;
@@ -148,6 +149,11 @@ function saidIn(content: unknown): readonly Said[] {
         throw new Error('The answer has a piece that was not asked for');
     }
   });
+}
+
+/** Some servers leave `choices` out where there are none. */
+function isUsageAlone({ choices, usage }: Json): boolean {
+  return (choices ?? null) === null && typeof usage === 'object' && usage !== null;
 }
 
 function choiceOf(document: Json): Json | undefined {
