@@ -82,4 +82,18 @@ describe('signing for Bedrock', () => {
     expect((await sign({ ...ids, sessionToken: 'own' }))['x-amz-security-token']).toBe('own');
     expect((await sign({}, found))['x-amz-security-token']).toBe('found');
   });
+
+  it.each([
+    ['application/json; charset=utf-8', 'application/json; charset=utf-8'],
+    ['application/json; a="é"', 'application/json'],
+    ['application/json\xa0', 'application/json'],
+    ['application/json;  a=b', 'application/json'],
+    ['application/json\t', 'application/json'],
+    ['', 'application/json'],
+  ])('sends a type whose canonical form has one reading: %j as %j', async (type, sent) => {
+    const asked = { ...request, headers: { 'content-type': type } };
+    const signed = await signBedrock(asked, { version: 1, values: { region, ...ids } }, none);
+    expect(signed['content-type']).toBe(sent);
+    expect(signed['authorization']).toContain('SignedHeaders=content-type;host;');
+  });
 });

@@ -9,6 +9,7 @@ import { type AwsKeys, signV4 } from './sigv4.ts';
 const REGION = /^[a-z]{2,4}(-[a-z]{2,12}){1,3}-\d{1,2}$/;
 const ROLE = /^arn:aws[a-z-]{0,16}:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/;
 const PROFILE = /^[\w+=,.@:/-]{1,128}$/;
+const PLAIN = /^[!-~]+(?: [!-~]+)*$/;
 
 const matching =
   (pattern: RegExp, problem: string) =>
@@ -57,8 +58,18 @@ export async function signBedrock(
   if (apiKey !== undefined) return withCredential(request.headers, 'authorization', `Bearer ${apiKey}`);
   if (region === undefined) throw new Error('A Bedrock account has no region');
   const keys = ownKeys(credentials) ?? (await identities.of(credentials));
-  const headers = withCredential(request.headers, 'authorization', '');
+  const headers = withCredential(signable(request.headers), 'authorization', '');
   return { ...headers, ...signV4({ ...request, headers }, keys, region, new Date()) };
+}
+
+/**
+ * Of a type that is more than plain words the signature may not be what AWS makes of it, and a signature that is refused is
+ * held against the account, not against the client that chose the type. The body is JSON whatever it says.
+ */
+function signable(headers: UpstreamRequest['headers']): UpstreamRequest['headers'] {
+  const type = headers['content-type'];
+  if (type === undefined || PLAIN.test(type)) return headers;
+  return { ...headers, 'content-type': 'application/json' };
 }
 
 function ownKeys({ values }: Credentials): AwsKeys | undefined {
