@@ -1,5 +1,5 @@
 import Anthropic from '@anthropic-ai/sdk';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStreamCodec } from '@smithy/eventstream-codec';
@@ -321,6 +321,27 @@ describe('how an account proves itself', () => {
     await (await clientOf(acting)).messages.create(ask);
     expect(last().credential).toMatch(/^ASIASIMROLE/);
     expect(asksOfSts()).toMatchObject([{ status: 200, credential: 'AKIASIMPROFILE' }]);
+  });
+
+  it('reads its profile anew after an edit', async () => {
+    const file = join(folder, 'credentials');
+    const before = await readFile(file, 'utf8');
+    const moved = await accountWith({ region: REGION, profile: 'plain' });
+    const calls = await clientOf(moved);
+    await calls.messages.create(ask);
+    expect(last().credential).toBe('AKIASIMPROFILE');
+    await writeFile(file, before.replaceAll('AKIASIMPROFILE', 'AKIASIMROTATED'));
+    try {
+      await admin(rehearsal.url, 'PATCH', `/accounts/${moved.id}`, {
+        credentials: { region: REGION, profile: 'plain' },
+      });
+      await eventually(async () => {
+        await calls.messages.create(ask);
+        expect(last().credential).toBe('AKIASIMROTATED');
+      });
+    } finally {
+      await writeFile(file, before);
+    }
   });
 
   it('assumes its role once for many calls, and anew after an edit', async () => {
