@@ -65,6 +65,7 @@ function checkThinking(body: Record<string, unknown>): void {
   if (!isRecord(thinking) || !['enabled', 'adaptive', 'disabled', 'between_tools'].includes(String(type))) {
     throw invalid('thinking.type: Input tag does not match any of the expected tags');
   }
+  if (type === 'enabled' || type === 'adaptive') checkBesideThinking(body);
   if (type !== 'enabled') return;
   const budget = thinking['budget_tokens'];
   if (typeof budget !== 'number' || budget < 1024) {
@@ -72,6 +73,21 @@ function checkThinking(body: Record<string, unknown>): void {
   }
   if (typeof body['max_tokens'] === 'number' && budget >= body['max_tokens']) {
     throw invalid('`max_tokens` must be greater than `thinking.budget_tokens`');
+  }
+}
+
+/** platform.claude.com, "Extended thinking": neither other sampling nor a tool that is forced. */
+function checkBesideThinking(body: Record<string, unknown>): void {
+  const { temperature, top_p, top_k, tool_choice } = body;
+  if (temperature !== undefined && temperature !== 1) {
+    throw invalid('`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.');
+  }
+  if (top_k !== undefined) throw invalid('`top_k` must be unset when thinking is enabled.');
+  if (typeof top_p === 'number' && top_p < 0.95) {
+    throw invalid('`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.');
+  }
+  if (isRecord(tool_choice) && ['any', 'tool'].includes(String(tool_choice['type']))) {
+    throw invalid('Thinking may not be enabled when tool_choice forces tool use.');
   }
 }
 

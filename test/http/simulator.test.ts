@@ -299,6 +299,18 @@ describe('the Messages API by itself', () => {
     expect((await ask(sound, { 'anthropic-version': '2023-06-01, 2026-10-21' })).status).toBe(400);
   });
 
+  it.each([
+    [{ temperature: 0.5 }, 'temperature'],
+    [{ top_k: 64 }, 'top_k'],
+    [{ top_p: 0.5 }, 'top_p'],
+    [{ tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'any' } }, 'tool_choice'],
+  ])('refuses %j beside thinking, and not without', async (fields, name) => {
+    const thinking = await ask({ ...sound, ...fields, thinking: { type: 'adaptive' } });
+    expect(thinking.status).toBe(400);
+    expect(await thinking.text()).toContain(name);
+    expect((await ask({ ...sound, ...fields })).status).toBe(200);
+  });
+
   it('refuses wrong, missing and contradicting credentials, and a subscription without its beta', async () => {
     const organisation = { authorization: 'Bearer sim-access-0' };
     const { accessToken } = simulator.oauth.grant({ accessToken: 'sk-ant-oat-mine' });

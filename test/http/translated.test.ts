@@ -94,6 +94,18 @@ it('leaves advice out and says so', async () => {
   expect(rehearsal.simulator.requests.at(-1)?.body.toString()).not.toContain('ada');
 });
 
+it('asks Claude for what it takes of what Gemini CLI asks with every call, and says what it left out', async () => {
+  const answer = await post(`/v1beta/models/${CLAUDE}:generateContent`, {
+    contents: [{ role: 'user', parts: [{ text: 'Hi.' }] }],
+    generationConfig: { temperature: 1, topP: 0.95, topK: 64, thinkingConfig: { includeThoughts: true } },
+  });
+  expect(answer.status).toBe(200);
+  expect(answer.edits?.split(',')).toEqual(['translated:gemini>anthropic', 'left-out:topP', 'left-out:topK']);
+  const asked = JSON.parse(rehearsal.simulator.requests.at(-1)!.body.toString()) as object;
+  expect(asked).toHaveProperty('thinking');
+  expect(asked).not.toHaveProperty('top_k');
+});
+
 it('chooses the account that can say the whole call, though another comes first', async () => {
   const first = await post('/v1/messages', messages({ model: 'both' }));
   expect(first).toMatchObject({ status: 200, edits: 'translated:anthropic>gemini' });
