@@ -83,7 +83,7 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
     const { reason } = cause;
     const blame = reason === 'reset' && !answered ? 'connection' : 'vendor';
     const unsent = Object.hasOwn(UNSENT, reason);
-    return { outcome: broken, reason, error: failureError(reason), blame, unsent };
+    return { outcome: broken, reason, error: failureError(cause), blame, unsent };
   }
   if (cause instanceof RelayError) {
     const { code } = cause;
@@ -98,9 +98,11 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
   return { outcome: broken, reason: 'internal', error, blame: 'relay', unsent: false };
 }
 
-function failureError(reason: UpstreamFailureReason): RelayError {
+function failureError({ reason, message }: UpstreamFailure): RelayError {
   if (reason === 'headers-timeout')
     return new RelayError('upstream-slow', 'The upstream did not answer in time');
   if (reason === 'reset') return new RelayError('upstream-broken', 'The upstream broke off');
-  return new RelayError('upstream-unreachable', 'The upstream cannot be reached');
+  // Where it is the account's proxy that failed, that is told: its words are ours.
+  const unreachable = reason.startsWith('proxy-') ? message : 'The upstream cannot be reached';
+  return new RelayError('upstream-unreachable', unreachable);
 }

@@ -269,7 +269,9 @@ describe('@google/genai through the relay', () => {
         models: { map: { [model]: model }, allow: [] },
         priority: 1,
       });
-      const error = await failureOf(make().models.generateContent({ model, contents: `[[sim: ${fault}]]` }));
+      const bound = (await rehearsal.key({ accounts: [id] })).key;
+      const client = make('', bound);
+      const error = await failureOf(client.models.generateContent({ model, contents: `[[sim: ${fault}]]` }));
       expect(error).toMatchObject({ status: 503 });
       expect(String((error as Error).message)).toContain('UNAVAILABLE');
       expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'failed', account_id: id });

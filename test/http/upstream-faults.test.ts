@@ -10,6 +10,7 @@ import {
   DOCUMENTS,
   isClaude,
   onlyRow,
+  rowsOf,
   send,
   STREAMS,
   type Vendor,
@@ -327,12 +328,30 @@ describe('U5: an upstream that breaks off', () => {
   );
 
   it.each(WAYS)('before the first byte is a 502: %s', async (way) => {
-    await atOnce(['reset=head', 'fin=head', 'reset=0', 'fin=0'], async (how) => {
+    await atOnce(['reset=0', 'fin=0'], async (how) => {
       const { answer, row } = await ask(way, how);
       expectRefused(way, answer, 502);
       expect(row).toMatchObject({ outcome: 'failed', reason: 'reset' });
     });
   });
+
+  it.each(WAYS)(
+    'before its head is asked once more on a new connection, and then a 502 (U19): %s',
+    async (way) => {
+      await atOnce(['reset=head', 'fin=head'], async (how) => {
+        const one = asking(way, key, `Hello there. [[sim: ${how}]]`);
+        const answer = await send(rehearsal.url, one);
+        expectRefused(way, answer, 502);
+        expect(answer.headers['x-relay-attempts']).toBe('2');
+        const rows = await rowsOf(rehearsal, one, 2);
+        const failed = { outcome: 'failed', reason: 'reset' };
+        expect(rows).toMatchObject([
+          { ...failed, attempt: 1 },
+          { ...failed, attempt: 2 },
+        ]);
+      });
+    },
+  );
 
   it('is an error to the official SDKs, however it breaks', async () => {
     const claude = new Anthropic({ baseURL: rehearsal.url, apiKey: key, maxRetries: 0 });

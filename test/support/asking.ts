@@ -111,16 +111,27 @@ export function send(
   return onWire(url + path, { ...more, headers: { ...headers, ...more.headers }, body });
 }
 
+/** The ledger rows of a call, one for each attempt, once `least` of them are there. */
+export async function rowsOf(
+  rehearsal: Rehearsal,
+  { clientRequestId }: Pick<Asking, 'clientRequestId'>,
+  least = 1,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  return eventually(async () => {
+    const found = await rehearsal.sql('select * from ledger where client_request_id = $1 order by attempt', [
+      clientRequestId,
+    ]);
+    expect(found.length).toBeGreaterThanOrEqual(least);
+    return found;
+  });
+}
+
 /** The ledger row of a call, once it is there; there must be no second one. */
 export async function onlyRow(
   rehearsal: Rehearsal,
-  { clientRequestId }: Pick<Asking, 'clientRequestId'>,
+  one: Pick<Asking, 'clientRequestId'>,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const rows = await eventually(async () => {
-    const found = await rehearsal.sql('select * from ledger where client_request_id = $1', [clientRequestId]);
-    expect(found.length).toBeGreaterThan(0);
-    return found;
-  });
+  const rows = await rowsOf(rehearsal, one);
   expect(rows).toHaveLength(1);
   return rows[0] as Readonly<Record<string, unknown>>;
 }
