@@ -87,7 +87,13 @@ function giveBack(
     stall = setTimeout(fail, stallMs);
   };
   answer.on('error', () => fail());
-  stream.respond({ ':status': answer.statusCode, ...answerHeaders(answer.rawHeaders) });
+  try {
+    stream.respond({ ':status': answer.statusCode, ...answerHeaders(answer.rawHeaders) });
+  } catch {
+    // HTTP/2 has no such headers, for example two types; that ends one stream, not the process.
+    fail();
+    return;
+  }
   answer.on('data', (bytes: Buffer) => {
     if (stream.writable && stream.write(bytes)) return;
     answer.pause();

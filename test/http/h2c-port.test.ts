@@ -77,6 +77,9 @@ const routes: Readonly<Record<string, RequestListener>> = {
   '/refused': (_request, response) => {
     response.writeHead(413, { 'content-length': '3' }).end('big');
   },
+  '/twice': (_request, response) => {
+    response.writeHead(200, ['content-type', 'text/plain', 'content-type', 'text/html']).end('two types');
+  },
   '/cut': (_request, response) => {
     response.destroy();
   },
@@ -280,6 +283,14 @@ describe('a client of HTTP/2', () => {
       expect([within.headers?.[':status'], within.reset]).toEqual([200, constants.NGHTTP2_INTERNAL_ERROR]);
     }
     await alive(session);
+  });
+
+  it('is reset where its answer has headers that HTTP/2 has not, and the connection goes on', async () => {
+    const session = open();
+    const { headers, reset } = await ask(session, { ':path': '/twice' });
+    expect([headers, reset]).toEqual([undefined, constants.NGHTTP2_INTERNAL_ERROR]);
+    await alive(session);
+    await eventually(() => expect(seen[0]?.socket.destroyed).toBe(true));
   });
 
   it('never has a connection of the server’s twice, whole or cut', async () => {
