@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** Two projects: `main` runs files side by side; `serial` holds the tests that start several processes. */
 const shared = {
   testEnvironment: 'node',
@@ -22,6 +24,8 @@ const shared = {
 
 export default {
   testTimeout: 30_000,
+  // Tests wait more than they compute: two side by side serve two cores better than one.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   reporters: ['default', '<rootDir>/test/support/summary-reporter.js'],
   projects: [
     {
