@@ -86,8 +86,9 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     withSoundHead(http),
   );
   server.maxHeadersCount = 0;
-  const { requestHeadersMs: headersMs, writeStallMs: stallMs } = env.clocks;
-  const h2c = new H2c(server, { headersMs, idleMs: KEEP_ALIVE_MS, stallMs });
+  const { requestHeadersMs: headersMs, writeStallMs } = env.clocks;
+  // After the clock of an answer's writer, who books what it was.
+  const h2c = new H2c(server, { headersMs, idleMs: KEEP_ALIVE_MS, stallMs: 2 * writeStallMs });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(env.port, env.host, resolve);
   });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
+import { connect as connectH2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import pg from 'pg';
 import { type Asking, asking, onlyRow, send, STREAMS, WAYS } from '../support/asking.ts';
@@ -298,6 +299,19 @@ describe('a client that leaves while nothing has been sent upstream', () => {
 });
 
 describe('C5: a client that takes nothing', () => {
+  it('is cut after the write limit over HTTP/2 as well, and booked as what it is', async () => {
+    const session = connectH2(rehearsal.url);
+    session.on('error', () => undefined);
+    const one = asking('Claude SSE', key.key, '[[sim: large=40mb]]');
+    const stream = session.request({ ':method': 'POST', ':path': one.path, ...one.headers });
+    stream.on('error', () => undefined).pause();
+    stream.end(one.body);
+    const row = await onlyRow(rehearsal, one);
+    expect(row).toMatchObject({ outcome: 'partial', reason: 'write-stall', status: 200 });
+    await eventually(() => expect(stream.destroyed).toBe(true));
+    session.destroy();
+  });
+
   it.each([
     ['Claude SSE', 'from the beginning'],
     ['Claude JSON', 'from the beginning'],
