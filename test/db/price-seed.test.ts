@@ -76,7 +76,10 @@ describe('seeding prices', () => {
        values (2, '*', 'claude-haiku-4-5', now(), '{"input":"7"}', '${BY_ADMINISTRATOR}')`,
     );
     // As if an older version had been applied, with another price for one model.
-    await query(database.url, "update settings set name = 'prices.seed.genai-prices@0.0.1'");
+    await query(
+      database.url,
+      "update settings set name = 'prices.seed.genai-prices@0.0.1' where name like 'prices.seed.%'",
+    );
     await query(
       database.url,
       `update prices set source = 'genai-prices@0.0.1',

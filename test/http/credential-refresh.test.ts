@@ -53,7 +53,7 @@ async function everyCall(place: Place) {
     );
     expect(rows).toHaveLength(asked.length);
     return rows.map(({ outcome }) => outcome);
-  });
+  }, 25_000);
   return { answers, outcomes };
 }
 

@@ -120,10 +120,13 @@ describe('the routes of the app', () => {
     const asked = routes
       .filter(({ path }) => !path.startsWith('/docs/'))
       .map(({ method, path }) => ({ method, path: path.replace(/\/[:*][A-Za-z]+/g, '/x') }))
-      // A verb stands in the last segment of Gemini's calls.
+      // A verb stands in the last segment of Gemini's calls, and behind the model in Bedrock's.
       .map(({ method, path }) => ({
         method,
-        path: method === 'POST' ? path.replace(/(odels\/x)$/, '$1:countTokens') : path,
+        path:
+          method === 'POST'
+            ? path.replace(/(odels\/x)$/, '$1:countTokens').replace(/(\/model\/x)$/, '$1/invoke')
+            : path,
       }));
     expect(asked.length).toBeGreaterThan(40);
     expect(asked.filter(({ method, path }) => operationFor(method, path) === undefined)).toEqual([]);

@@ -10,7 +10,7 @@ let rehearsal: Rehearsal;
 let key: string;
 
 beforeAll(async () => {
-  rehearsal = await Rehearsal.start({ RELAY_KEEPALIVE_MS: '300' });
+  rehearsal = await Rehearsal.start({ RELAY_KEEPALIVE_MS: '600' });
   await rehearsal.claudeAccount();
   await rehearsal.geminiAccount();
   key = (await rehearsal.key()).key;
@@ -32,9 +32,9 @@ describe('a keep-alive', () => {
 
   it('stands between two events while the upstream is silent, and is all that is added', async () => {
     const cases = [
-      ['claude', MESSAGES, message('marker=claude deltas=3 hang=4 hang-for=1000', { stream: true }), '\n\n'],
-      ['gemini', `${STREAM}?alt=sse`, contents('marker=gemini deltas=3 hang=2 hang-for=1000'), '\r\n\r\n'],
-      ['early', MESSAGES, message('marker=early deltas=2 hang=0 hang-for=1000', { stream: true }), ''],
+      ['claude', MESSAGES, message('marker=claude deltas=3 hang=4 hang-for=2000', { stream: true }), '\n\n'],
+      ['gemini', `${STREAM}?alt=sse`, contents('marker=gemini deltas=3 hang=2 hang-for=2000'), '\r\n\r\n'],
+      ['early', MESSAGES, message('marker=early deltas=2 hang=0 hang-for=2000', { stream: true }), ''],
     ] as const;
     await Promise.all(
       cases.map(async ([marker, path, body, end]) => {
@@ -57,12 +57,12 @@ describe('a keep-alive', () => {
     const whole = await ask(`${STREAM}?alt=sse`, contents('marker=crlf deltas=3'));
     const insideEnd = whole.body.indexOf('\r\n\r\n') + 3;
     const cases = [
-      ['event', MESSAGES, message('marker=event deltas=3 hang=700b hang-for=700', { stream: true })],
-      ['crlf', `${STREAM}?alt=sse`, contents(`marker=crlf deltas=3 hang=${insideEnd}b hang-for=700`)],
-      ['json', MESSAGES, message('marker=json hang=100b hang-for=700')],
-      ['large', MESSAGES, message('marker=large large=2mb hang=1500000b hang-for=700')],
-      ['array', STREAM, contents('marker=array deltas=3 hang=2 hang-for=700')],
-      ['steady', MESSAGES, message('marker=steady deltas=35 every=20', { stream: true })],
+      ['event', MESSAGES, message('marker=event deltas=3 hang=700b hang-for=1500', { stream: true })],
+      ['crlf', `${STREAM}?alt=sse`, contents(`marker=crlf deltas=3 hang=${insideEnd}b hang-for=1500`)],
+      ['json', MESSAGES, message('marker=json hang=100b hang-for=1500')],
+      ['large', MESSAGES, message('marker=large large=2mb hang=1500000b hang-for=1500')],
+      ['array', STREAM, contents('marker=array deltas=3 hang=2 hang-for=1500')],
+      ['steady', MESSAGES, message('marker=steady deltas=45 every=20', { stream: true })],
     ] as const;
     await Promise.all(
       cases.map(async ([marker, path, body]) => {
