@@ -14,7 +14,7 @@ describe('a thousand clients that leave at random moments', () => {
   afterAll(() => rehearsal.close());
 
   it('leave a thousand rows, and nothing else behind', async () => {
-    await Promise.all([rehearsal.claudeAccount(), rehearsal.geminiAccount()]);
+    await Promise.all([rehearsal.claudeAccount(), rehearsal.geminiAccount(), rehearsal.openaiAccount()]);
     const { key } = (await rehearsal.key()) as { key: string };
     const seed = seedOfRun();
     const all = await depart(rehearsal, departures(CLIENTS, randomFrom(seed), key), 40);

@@ -46,7 +46,7 @@ const STAYING = 0.08;
 export function departures(count: number, random: () => number, key: string): Departure[] {
   return Array.from({ length: count }, () => {
     const way = WAYS[Math.floor(random() * WAYS.length)] as Way;
-    const whole = way === 'Claude JSON' || way === 'Gemini JSON';
+    const whole = way.endsWith('JSON');
     const staying = random() < STAYING;
     const early = !staying && (whole || random() < 0.15);
     const pace = whole ? `latency=${50 + Math.floor(random() * 20)}` : 'every=1';
@@ -132,7 +132,9 @@ export function textReceived({ way, received }: Departed): string {
   const body = unchunked(received);
   const texts = isClaude(way)
     ? [...body.matchAll(/"delta":\{"type":"text_delta","text":("(?:[^"\\]|\\.)*")\}\}\n\n/g)]
-    : [...body.matchAll(/"text":\s*("(?:[^"\\]|\\.)*")/g)];
+    : way.startsWith('OpenAI')
+      ? [...body.matchAll(/"content":\s*("(?:[^"\\]|\\.)*")/g)]
+      : [...body.matchAll(/"text":\s*("(?:[^"\\]|\\.)*")/g)];
   return texts.map(([, text]) => JSON.parse(text ?? '""') as string).join('');
 }
 
