@@ -1,5 +1,6 @@
 import { type Call, CallError } from '../../dialects/dialect.ts';
 import { Fields, type JsonObject, type Leave } from '../fields.ts';
+import { given } from '../given.ts';
 import type { Given, Leftover, NeutralRequest, OutputFormat, TextPart, Thinking } from '../neutral.ts';
 import { leaveRest } from './left-out.ts';
 import { readMessages, readTexts } from './read-messages.ts';
@@ -56,11 +57,7 @@ function readSystem(body: Fields, leave: Leave): readonly TextPart[] {
 }
 
 function number<N extends string>(body: Fields, written: string, name: N): Partial<Record<N, Given<number>>> {
-  const at = body.atOf(written);
-  const value = body.number(written);
-  return at === undefined || value === undefined
-    ? {}
-    : ({ [name]: { value, at } } as Record<N, Given<number>>);
+  return given(name, body.atOf(written), body.number(written));
 }
 
 function readStop(body: Fields): { stop?: Given<readonly string[]> } {
