@@ -17,7 +17,7 @@ export function settingsOf(
     weight: wish.weight ?? before?.weight ?? 1,
     maxConcurrency: wish.maxConcurrency ?? before?.maxConcurrency ?? 0,
     models: wish.models === undefined ? (before?.models ?? null) : wish.models,
-    onClientLeave: wish.onClientLeave ?? before?.onClientLeave ?? 'cancel',
+    onClientLeave: wish.onClientLeave ?? before?.onClientLeave ?? upstream.onClientLeave ?? 'cancel',
     enabled: wish.enabled ?? before?.enabled ?? true,
     shownProxyUrl: shownProxyOf(wish.proxyUrl, before),
     settings: wish.credentials === undefined ? (before?.settings ?? {}) : plainOf(wish.credentials, upstream),

@@ -112,11 +112,14 @@ export class CreateAccountDto {
   @ApiPropertyOptional({ type: [String], format: 'uuid', maxItems: MOST_GROUPS, default: [] })
   groups?: string[];
 
-  /** What becomes of the upstream's answer when the client leaves: `cancel` ends it at once. */
+  /**
+   * What becomes of the upstream's answer when the client leaves: `cancel` ends it at once, `drain` reads it to its end,
+   * within bounds, so that its usage is known. Default: `drain` for bedrock, which bills in full what is cancelled.
+   */
   @MayBeAbsent()
-  @IsIn(['cancel'], { message: 'onClientLeave must be cancel: this build does not offer drain' })
-  @ApiPropertyOptional({ enum: ['cancel'], default: 'cancel' })
-  onClientLeave?: 'cancel';
+  @IsIn(['cancel', 'drain'], { message: 'onClientLeave must be cancel or drain' })
+  @ApiPropertyOptional({ enum: ['cancel', 'drain'] })
+  onClientLeave?: 'cancel' | 'drain';
 
   @MayBeAbsent()
   @IsBoolean()
@@ -198,9 +201,9 @@ export class UpdateAccountDto {
   groups?: string[];
 
   @MayBeAbsent()
-  @IsIn(['cancel'], { message: 'onClientLeave must be cancel: this build does not offer drain' })
-  @ApiPropertyOptional({ enum: ['cancel'] })
-  onClientLeave?: 'cancel';
+  @IsIn(['cancel', 'drain'], { message: 'onClientLeave must be cancel or drain' })
+  @ApiPropertyOptional({ enum: ['cancel', 'drain'] })
+  onClientLeave?: 'cancel' | 'drain';
 
   @MayBeAbsent()
   @IsBoolean()

@@ -43,6 +43,8 @@ export function bedrockUpstream(identities: AwsIdentities): Upstream {
     defaultModels: BEDROCK_NAMES,
     modelName: bedrockModel,
     plainCredentials: ['region'],
+    // What is aborted is billed in full all the same.
+    onClientLeave: 'drain',
     checkCredentials: checkBedrockCredentials,
     sign: (request, credentials) => signBedrock(request, credentials, identities),
 

@@ -34,6 +34,13 @@ export class AttemptRecord {
     this.firstByteAt ??= performance.now();
   }
 
+  /** The answer was read on though its client had left: what became of it after its head was nobody's any more. */
+  drained(): void {
+    if (this.outcome !== 'completed' && this.outcome !== 'partial') return;
+    this.outcome = 'client-left';
+    this.reason ??= 'client-left';
+  }
+
   /** True the first time it is asked. */
   isFirstUsage(): boolean {
     const first = !this.usageNoted;

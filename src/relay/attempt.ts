@@ -12,6 +12,7 @@ import { AccountHealth } from './account-health.ts';
 import type { AnswerBody } from './answer-body.ts';
 import { AttemptRecord } from './attempt-record.ts';
 import { Cut, endingOf } from './cut.ts';
+import { Drains } from './drains.ts';
 import type { Exchange } from './exchange.ts';
 import { foreignFailure } from './error-words.ts';
 import { Journal } from './journal.ts';
@@ -50,6 +51,7 @@ export class Attempt {
     private readonly prices: PriceBook,
     private readonly health: AccountHealth,
     private readonly journal: Journal,
+    private readonly drains: Drains,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
@@ -57,7 +59,8 @@ export class Attempt {
   async *run(exchange: Exchange, one: Try): AsyncGenerator<RelayEvent, SettledMiss | undefined> {
     const { call, lease, account } = one;
     const record = new AttemptRecord(exchange, call, lease, account, one.model);
-    const cut = new Cut(exchange.flow, this.env.clocks.totalMs);
+    const drains = account.onClientLeave === 'drain' && call.lane === 'generate' ? this.drains : undefined;
+    const cut = new Cut(exchange.flow, this.env.clocks.totalMs, drains);
     const progress: Progress = { headSent: false, handedOver: false };
     let body: AnswerBody | undefined;
     let miss: Miss | undefined;
@@ -71,7 +74,7 @@ export class Attempt {
       });
       body = answer.body;
       this.journal.upstreamHead(one, record.startedAt);
-      if (answer.verdict === undefined) yield* this.success(exchange, one, answer, record, progress);
+      if (answer.verdict === undefined) yield* this.success(exchange, one, answer, record, progress, cut);
       else miss = yield* this.refusal(exchange, one, answer, answer.verdict, record, progress);
     } catch (thrown) {
       const ending = endingOf(thrown, cut.signal, progress.headSent, record.status !== null);
@@ -82,6 +85,7 @@ export class Attempt {
       if (progress.headSent) yield this.brokenOff(record, progress, ending.error);
       else miss = { blame: ending.blame, told: ending.error, free: ending.unsent || rested.isNews };
     } finally {
+      if (cut.isDraining) record.drained();
       cut.release();
       body?.destroy();
       record.final = miss === undefined || miss.blame === 'relay';
@@ -100,6 +104,7 @@ export class Attempt {
     answer: SignedAnswer,
     record: AttemptRecord,
     progress: Progress,
+    cut: Cut,
   ): AsyncGenerator<RelayEvent, void> {
     const { body } = answer;
     const { call, sent } = one;
@@ -143,6 +148,7 @@ export class Attempt {
     }
     for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) {
       record.firstByte();
+      cut.took(bytes.length);
       if (metered > 0) metered -= bytes.length;
       else reader.push(bytes);
       if (reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);

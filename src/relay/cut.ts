@@ -2,24 +2,56 @@ import { RelayError } from '../errors/relay-error.ts';
 import type { Outcome } from '../scheduler/settlement.ts';
 import { UpstreamFailure, type UpstreamFailureReason } from '../upstream/upstream-failure.ts';
 import { AnswerStalled } from './answer-body.ts';
+import type { Drains } from './drains.ts';
 import { type Flow, Left } from './flow.ts';
 import type { Blame } from './miss.ts';
 
 class TotalExceeded extends Error {}
 
-/** Ends one attempt early: the client's leaving and the total clock as one signal. */
+/** What a drained answer may still take. */
+const DRAIN_MS = 120_000;
+const DRAIN_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Ends one attempt early: the client's leaving and the total clock as one signal.
+ *
+ * States: running → (the client left, and the answer is to be drained) draining, bounded in time and bytes → cut;
+ * running → cut. Any → released.
+ */
 export class Cut {
   private readonly controller = new AbortController();
   private readonly clock: NodeJS.Timeout;
-  private readonly onLeave = (): void => this.controller.abort(this.flow.signal.reason);
+  private drainClock: NodeJS.Timeout | undefined;
+  private endDrain: (() => void) | undefined;
+  private drainedBytes = 0;
+  private readonly onLeave = (): void => {
+    const { reason } = this.flow.signal as { reason: unknown };
+    const leaves = reason instanceof Left && reason.reason === 'client-left';
+    this.endDrain = leaves ? this.drains?.begin(this.end) : undefined;
+    if (this.endDrain === undefined) this.end();
+    else this.drainClock = setTimeout(this.end, DRAIN_MS);
+  };
+  private readonly end = (): void => this.controller.abort(this.flow.signal.reason);
 
   constructor(
     private readonly flow: Flow,
     totalMs: number,
+    /** Undefined: an answer whose client left is cut at once. */
+    private readonly drains?: Drains,
   ) {
     this.clock = setTimeout(() => this.controller.abort(new TotalExceeded()), totalMs);
-    if (flow.signal.aborted) this.onLeave();
+    if (flow.signal.aborted) this.end();
     else flow.signal.addEventListener('abort', this.onLeave, { once: true });
+  }
+
+  /** The client left, and the answer is read on. */
+  get isDraining(): boolean {
+    return this.endDrain !== undefined;
+  }
+
+  /** So many bytes of the answer came. */
+  took(bytes: number): void {
+    if (this.isDraining && (this.drainedBytes += bytes) > DRAIN_BYTES) this.end();
   }
 
   get signal(): AbortSignal {
@@ -29,6 +61,8 @@ export class Cut {
   /** No more clocks and listeners; call once when the attempt is over. */
   release(): void {
     clearTimeout(this.clock);
+    clearTimeout(this.drainClock);
+    this.endDrain?.();
     this.flow.signal.removeEventListener('abort', this.onLeave);
   }
 }

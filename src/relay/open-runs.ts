@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common';
+import { Drains } from './drains.ts';
 import type { Flow, LeaveReason } from './flow.ts';
 
 /** Every run that has not settled yet, so that shutdown can wait for them and, in the end, cut them. */
 @Injectable()
 export class OpenRuns {
   private readonly runs = new Map<Promise<void>, Flow>();
+
+  constructor(private readonly drains: Drains) {}
 
   get count(): number {
     return this.runs.size;
@@ -18,6 +21,7 @@ export class OpenRuns {
 
   leaveAll(reason: LeaveReason): void {
     for (const flow of this.runs.values()) flow.leave(reason);
+    this.drains.cutAll();
   }
 
   /** True when every run has ended within `ms`. */

@@ -7,6 +7,7 @@ import { AccountHealth } from './account-health.ts';
 import { Assigner } from './assigner.ts';
 import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
+import { Drains } from './drains.ts';
 import { Failover } from './failover.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
@@ -24,6 +25,7 @@ import { UpstreamCall } from './upstream-call.ts';
     Assigner,
     Attempt,
     CandidateMemo,
+    Drains,
     Failover,
     Intake,
     Journal,

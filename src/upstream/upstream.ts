@@ -84,6 +84,8 @@ export interface Upstream {
    * own, served only where `models.allow` lists it as it is. Absent: the name itself, where `defaultModels` match it.
    */
   modelName?(model: string, account: Account): string | undefined;
+  /** What becomes of an answer whose client left, where the account does not say; absent = `cancel`. */
+  readonly onClientLeave?: Account['onClientLeave'];
   /** Credential fields that are no secrets and are needed before the credential is: kept readable as `account.settings`. */
   readonly plainCredentials?: readonly string[];
   /** Where the call goes below the account's base; `model` is the upstream's name, already validated. */

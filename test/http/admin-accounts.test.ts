@@ -273,7 +273,7 @@ describe('accounts', () => {
     ['null for a number', { priority: null }, ['priority']],
     ['a text for a flag', { enabled: 'yes' }, ['enabled']],
     ['a proxy inside', { proxyUrl: 'http://10.0.0.1' }, ['proxyUrl']],
-    ['drain, which is not offered yet', { onClientLeave: 'drain' }, ['onClientLeave']],
+    ['a leaving that is none', { onClientLeave: 'stay' }, ['onClientLeave']],
     ['a read-only field', { inUse: 5 }, ['inUse']],
     ['a group that is no id', { groups: ['x'] }, ['groups']],
     ['a group that is not there', { groups: [randomUUID()] }, ['groups']],

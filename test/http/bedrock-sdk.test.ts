@@ -33,7 +33,8 @@ let key: string;
 
 beforeAll(async () => {
   rehearsal = await Rehearsal.start();
-  await rehearsal.bedrockAccount();
+  // So that Bedrock shows whether an SDK's abort is seen; what drains is another test's.
+  await rehearsal.bedrockAccount({ onClientLeave: 'cancel' });
   key = (await rehearsal.key()).key;
 });
 afterEach(async () => {

@@ -240,11 +240,11 @@ describe('a model of Converse behind the claude door', () => {
     expect(await rehearsal.lastRow()).toMatchObject({ outcome });
   });
 
-  it('stops when its client leaves', async () => {
-    const answer = await claude().messages.create({ ...ask('deltas=400 every=20'), stream: true });
+  it('is read on when its client leaves, and booked in full', async () => {
+    const answer = await claude().messages.create({ ...ask('deltas=20 every=20'), stream: true });
     for await (const event of answer) if (event.type === 'content_block_delta') break;
-    await eventually(() => expect(last().ended).toBe('client-closed'));
-    expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'client-left' });
+    await eventually(() => expect(last().ended).toBe('finished'));
+    expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'client-left', estimated: false });
   });
 });
 
