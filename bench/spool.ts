@@ -23,6 +23,7 @@ function settlementOf(outputTokens: number): Settlement {
     final: true,
     epoch: id,
     keyId: id,
+    teams: [],
     accountId: id,
     lane: 'generate',
     door: 'claude',

@@ -53,7 +53,7 @@ const COOLDOWNS_AND_KEYS = `
  * clock in µs, for each request an account's position or a refusal (-1 key unusable, -2 key full, -3 stale, -4 accounts
  * full, -5 cooling, -6 parked, -7 no account), and for each request the µs to the soonest recovery (empty without any).
  */
-const ADMIT = `
+export const ADMIT = `
   create function admit(
     p_epoch uuid, p_alive_ms integer,
     p_keys uuid[], p_accounts uuid[], p_kinds text[], p_families text[],
@@ -270,7 +270,7 @@ export const RELEASE_PLACES = `
  * written the attempt off replaces that row in place: the ledger has one row for an attempt, and the owner's figures
  * are the true ones. Answers {rows written, places given back}.
  */
-const SETTLE = `
+export const SETTLE = `
   create function settle(
     p_ids uuid[], p_attempts smallint[], p_admitted timestamptz[], p_epochs uuid[], p_keys uuid[], p_accounts uuid[],
     p_lanes text[], p_doors text[], p_kinds text[], p_models text[], p_upstream_models text[], p_streams boolean[],

@@ -41,7 +41,7 @@ export class CallAttempts1763800003000 implements MigrationInterface {
  * The functions under way hold these tables in different orders, so whoever changes one of them first closes the doors
  * that they come in by: \`replicas\` for admission and sweeping, \`ledger\` for settling, \`open_calls\` for the rest.
  */
-const LOCKS = `
+export const LOCKS = `
   lock table replicas in access exclusive mode;
   lock table ledger in share row exclusive mode;
   lock table open_calls, key_state, account_state in access exclusive mode;
@@ -59,7 +59,7 @@ const OPEN_CALLS = `
 `;
 
 /** Gives back what deleted open rows held, one element for each: the caller has deleted them in this transaction. */
-const RELEASE_CALLS = `
+export const RELEASE_CALLS = `
   create function release_calls(p_keys uuid[], p_accounts uuid[], p_counting boolean[], p_placed boolean[])
   returns void language plpgsql as $$
   begin
@@ -99,7 +99,7 @@ const RELEASE_CALLS = `
  * As before, and for each request the position of an account that is preferred (0: none): taken when it is eligible
  * and has room, whatever the order says, for the caller knows whether its preference outranks tier and priority.
  */
-const ADMIT = `
+export const ADMIT = `
   create function admit(
     p_epoch uuid, p_alive_ms integer,
     p_keys uuid[], p_accounts uuid[], p_kinds text[], p_families text[],
@@ -293,7 +293,7 @@ const ADMIT = `
  * Answer: \`epoch\`; \`gone\` when there is no such open call; \`+\` and the account's id; or a refusal's code as
  * in admit, \`;\` and the µs to the soonest recovery (0 without any).
  */
-const MOVE = `
+export const MOVE = `
   create function move_attempt(
     p_epoch uuid, p_alive_ms integer, p_id uuid, p_attempt smallint, p_key_version bigint,
     p_accounts uuid[], p_kinds text[], p_versions bigint[], p_tiers integer[], p_families text[], p_prefer uuid
@@ -392,7 +392,7 @@ const MOVE = `
  * attempt stands there: a move whose answer was lost may have counted an attempt that never was. The others write
  * their ledger row and leave the call open.
  */
-const SETTLE = `
+export const SETTLE = `
   create function settle(
     p_ids uuid[], p_attempts smallint[], p_admitted timestamptz[], p_epochs uuid[], p_keys uuid[], p_accounts uuid[],
     p_lanes text[], p_doors text[], p_kinds text[], p_models text[], p_upstream_models text[], p_streams boolean[],
@@ -447,7 +447,7 @@ const SETTLE = `
 `;
 
 /** As before, with a ledger row for every attempt of the call that has none yet. */
-const SWEEP_ATTEMPTS = `
+export const SWEEP_ATTEMPTS = `
   create or replace function sweep_epochs(p_ttl_ms integer) returns integer[] language plpgsql as $$
   declare
     v_marked integer; v_epochs uuid[]; v_ids uuid[];

@@ -9,6 +9,8 @@ import { UsageRollups1763800006100 } from '../../migrations/1763800006100-usage-
 import { Proof1763800006200 } from '../../migrations/1763800006200-proof.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { EgressProxies1763800020000 } from '../../migrations/1763800020000-egress-proxies.ts';
+import { Limits1763801143600 } from '../../migrations/1763801143600-limits.ts';
+import { LimitedAdmission1763801143700 } from '../../migrations/1763801143700-limited-admission.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -22,6 +24,8 @@ export const MIGRATIONS = [
   Proof1763800006200,
   AccountHealth1763800010000,
   EgressProxies1763800020000,
+  Limits1763801143600,
+  LimitedAdmission1763801143700,
 ];
 
 /**

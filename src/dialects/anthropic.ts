@@ -33,6 +33,8 @@ export const anthropic: Dialect = {
   contentType: (framing) => (framing === 'sse' ? 'text/event-stream' : 'application/json'),
   reader: anthropicReader,
   errorBody,
+  /** Docs, "Errors": 402 `billing_error`. */
+  errorStatus: (kind) => (kind === 'budget' ? 402 : undefined),
   readError,
   errorFrame: (error) => `event: error\ndata: ${errorBody(error)}\n\n`,
 };

@@ -3,6 +3,7 @@ import {
   bedrockErrorBody,
   bedrockErrorFrame,
   bedrockErrorHeaders,
+  bedrockErrorStatus,
   readBedrockError,
 } from './bedrock-errors.ts';
 import { BEDROCK_ANSWER_HEADERS, bedrockContentType } from './bedrock-invoke.ts';
@@ -18,6 +19,7 @@ export const bedrockConverse: Dialect = {
   reader,
   errorBody: bedrockErrorBody,
   errorHeaders: bedrockErrorHeaders,
+  errorStatus: bedrockErrorStatus,
   errorFrame: bedrockErrorFrame,
   readError: readBedrockError,
 };

@@ -47,6 +47,11 @@ const STATUS: Readonly<Record<string, number>> = {
   ValidationException: 400,
 };
 
+/** A spent budget is a quota, which AWS refuses with 400. */
+export function bedrockErrorStatus(kind: ErrorKind): number | undefined {
+  return kind === 'budget' ? STATUS[EXCEPTIONS[kind]] : undefined;
+}
+
 export function bedrockErrorBody({ message }: DialectError): string {
   return JSON.stringify({ message });
 }

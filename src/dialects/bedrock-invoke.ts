@@ -4,6 +4,7 @@ import {
   bedrockErrorBody,
   bedrockErrorFrame,
   bedrockErrorHeaders,
+  bedrockErrorStatus,
   readBedrockError,
 } from './bedrock-errors.ts';
 import type { AnswerReader, Dialect, Framing, Operation } from './dialect.ts';
@@ -30,6 +31,7 @@ export const bedrockInvoke: Dialect = {
   reader,
   errorBody: bedrockErrorBody,
   errorHeaders: bedrockErrorHeaders,
+  errorStatus: bedrockErrorStatus,
   errorFrame: bedrockErrorFrame,
   readError: readBedrockError,
 };

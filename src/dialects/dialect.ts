@@ -155,6 +155,8 @@ export interface Dialect {
   readonly errorBody: (error: DialectError) => string;
   /** The vendor's in-stream error for a client that stands at a boundary. */
   errorFrame(error: DialectError, framing: Exclude<Framing, 'json'>, empty: boolean): string | Uint8Array;
+  /** The vendor's own status for a kind, where clients know it by another than the relay's table has. */
+  errorStatus?(kind: ErrorKind): number | undefined;
   /** Headers that belong to the error document (AWS names the exception in one). */
   errorHeaders?(error: DialectError): Readonly<Record<string, string>>;
   /** What the vendor's own error document says, for clients of another dialect; undefined = it is none. */

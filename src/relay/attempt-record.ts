@@ -82,6 +82,7 @@ export class AttemptRecord {
       epoch: this.lease.epoch,
       keyId: this.lease.keyId,
       accountId: this.lease.accountId,
+      teams: this.lease.teams,
       lane: this.call.lane,
       door: this.exchange.door,
       kind: this.account.kind,

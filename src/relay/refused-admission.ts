@@ -8,6 +8,22 @@ export function refusedAdmission(decision: Extract<Decision, { admitted: false }
   const told: Record<Refusal, () => RelayError> = {
     'key-unusable': () => new RelayError('key-missing', 'The API key is missing or not valid'),
     'key-full': () => new RelayError('key-full', 'This key has as many calls running as it may', seconds),
+    'team-full': () =>
+      new RelayError('team-full', "This key's team has as many calls running as it may", seconds),
+    'requests-rate': () =>
+      new RelayError('rate-exceeded', 'The requests a minute of this key or its team are used up', seconds),
+    'tokens-rate': () =>
+      new RelayError('rate-exceeded', 'The tokens a minute of this key or its team are used up', seconds),
+    'budget-held': () =>
+      new RelayError('budget-held', 'Calls that are running hold the rest of the budget', seconds),
+    'budget-spent': () =>
+      new RelayError('budget-spent', 'What is left of the budget does not cover this call', 'never'),
+    unpriced: () =>
+      new RelayError(
+        'budget-unpriced',
+        'The price of this model is not known, so no budget can pay for it',
+        'never',
+      ),
     'accounts-full': () => new RelayError('accounts-full', 'All accounts for this model are busy', seconds),
     'accounts-cooling': () =>
       new RelayError('accounts-cooling', 'All accounts for this model are at a limit', seconds),

@@ -51,7 +51,7 @@ export function document(exchange: Exchange, body: object): void {
 }
 
 /** How a vendor tells an error: its document, and the headers that belong to it. */
-export type ErrorShape = Pick<Dialect, 'errorBody' | 'errorHeaders'>;
+export type ErrorShape = Pick<Dialect, 'errorBody' | 'errorHeaders' | 'errorStatus'>;
 
 /** Writes the relay's own refusal in the client's dialect. */
 export function refuse(
@@ -64,7 +64,8 @@ export function refuse(
     response.destroy();
     return;
   }
-  const told = dialectError(error, about.requestId);
+  const status = shape.errorStatus?.(error.kind) ?? error.status;
+  const told = { ...dialectError(error, about.requestId), status };
   const body = Buffer.from(shape.errorBody(told));
   const retry: Record<string, string> =
     error.retry === undefined
@@ -72,7 +73,7 @@ export function refuse(
       : error.retry === 'never'
         ? { 'x-should-retry': 'false' }
         : { 'retry-after': String(error.retry) };
-  response.writeHead(error.status, {
+  response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': body.length,
     ...shape.errorHeaders?.(told),

@@ -21,12 +21,18 @@ function request(requestId: string, keyId: string, candidates: readonly Candidat
   };
 }
 
+const batch = { keys: ['k'], accounts: ['a', 'b'] };
+
 describe('a batch on the wire', () => {
   it('sends keys and accounts once, sorted, and candidate sets once for each array', () => {
     const shared = [candidate('b', 2n), candidate('a', 3n, 1)];
     const { values, accounts } = encodeBatch([
       request('r1', 'k2', shared),
-      { ...request('r2', 'k1', shared), preferredAccountId: 'a', hold: { nanos: 5n, tokens: 6n } },
+      {
+        ...request('r2', 'k1', shared),
+        preferredAccountId: 'a',
+        hold: { nanos: 5n, tokens: 6, unpriced: new Set(['b', 'c']) },
+      },
       request('r3', 'k2', []),
       { ...request('r4', 'k2', [candidate('c')]), preferredAccountId: 'elsewhere' },
     ]);
@@ -42,6 +48,7 @@ describe('a batch on the wire', () => {
       '{2,3,1}',
       '{0,1,0}',
       '{1,1,1}',
+      '{false,true,true}',
       '{r1,r2,r3,r4}',
       '{2,1,2,2}',
       '{7,7,7,7}',
@@ -57,7 +64,7 @@ describe('a batch on the wire', () => {
 
   it('reads leases, refusals and waits in the order of the requests', () => {
     const requests = [request('r1', 'k', []), request('r2', 'k', []), request('r3', 'k', [])];
-    expect(decodeAnswer('1700000000123456;2,-5,-2;0,1500001,0', requests, ['a', 'b'], 'e')).toEqual([
+    expect(decodeAnswer('1700000000123456;2,-5,-2;0,1500001,0;', requests, batch, 'e')).toEqual([
       {
         admitted: true,
         lease: {
@@ -66,6 +73,7 @@ describe('a batch on the wire', () => {
           epoch: 'e',
           keyId: 'k',
           accountId: 'b',
+          teams: [],
           admittedAt: new Date(1700000000123),
         },
       },
@@ -74,13 +82,29 @@ describe('a batch on the wire', () => {
     ]);
   });
 
+  it('reads the teams of each key', () => {
+    const requests = [request('r1', 'k', []), request('r2', 'l', []), request('r3', 'm', [])];
+    const keys = ['k', 'l', 'm'];
+    const decisions = decodeAnswer('1;1,1,1;;{t,u}|{}|{t}', requests, { ...batch, keys }, 'e') ?? [];
+    expect(decisions.map((one) => one.admitted && one.lease.teams)).toEqual([['t', 'u'], [], ['t']]);
+  });
+
+  it.each([
+    [-8, 'requests-rate'],
+    [-9, 'tokens-rate'],
+  ])('tells the wait of a rate, %s', (code, refusal) => {
+    expect(decodeAnswer(`1;${code};2500000;`, [request('r', 'k', [])], batch, 'e')).toEqual([
+      { admitted: false, refusal, retryAfterMs: 2500 },
+    ]);
+  });
+
   it('tells an epoch that may not admit from an answer', () => {
-    expect(decodeAnswer('epoch', [request('r', 'k', [])], [], 'e')).toBeUndefined();
+    expect(decodeAnswer('epoch', [request('r', 'k', [])], batch, 'e')).toBeUndefined();
   });
 
   it('does not guess at an answer of another shape', () => {
-    expect(() => decodeAnswer('1;1,1;', [request('r', 'k', [])], ['a'], 'e')).toThrow('number of requests');
-    expect(() => decodeAnswer('1;-9;', [request('r', 'k', [])], ['a'], 'e')).toThrow('unknown code');
-    expect(() => decodeAnswer('1;2;', [request('r', 'k', [])], ['a'], 'e')).toThrow('unknown code');
+    expect(() => decodeAnswer('1;1,1;', [request('r', 'k', [])], batch, 'e')).toThrow('number of requests');
+    expect(() => decodeAnswer('1;-14;', [request('r', 'k', [])], batch, 'e')).toThrow('unknown code');
+    expect(() => decodeAnswer('1;3;', [request('r', 'k', [])], batch, 'e')).toThrow('unknown code');
   });
 });

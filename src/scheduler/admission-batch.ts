@@ -4,6 +4,7 @@ import type { AdmissionRequest, Decision, Refusal } from './admission.ts';
 export interface EncodedBatch {
   readonly values: readonly unknown[];
   readonly accounts: readonly string[];
+  readonly keys: readonly string[];
 }
 
 /** Refusals by the function's code: -1 is the first. */
@@ -15,7 +16,15 @@ const REFUSALS: readonly Refusal[] = [
   'accounts-cooling',
   'accounts-parked',
   'no-account',
+  'requests-rate',
+  'tokens-rate',
+  'budget-spent',
+  'budget-held',
+  'unpriced',
+  'team-full',
 ];
+/** Those that are told with a wait. */
+const WAITING: ReadonlySet<Refusal> = new Set(['accounts-cooling', 'requests-rate', 'tokens-rate']);
 
 /**
  * Keys and accounts go once, sorted, and are named by position from 1. Requests whose `candidates` are the same array
@@ -31,6 +40,7 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
   const accountAt = positions(accounts);
   const families = [...new Set(candidates.map((candidate) => candidate.modelFamily))];
   const familyAt = positions(families);
+  const unpriced = new Map(requests.map(({ candidates, hold }) => [candidates, hold?.unpriced]));
   const kinds = new Map<string, string>();
   for (const request of requests) {
     for (const { accountId } of request.candidates) {
@@ -51,6 +61,7 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
     literal(candidates.map((candidate) => candidate.version)),
     literal(candidates.map((candidate) => candidate.tier)),
     literal(candidates.map((candidate) => familyAt.get(candidate.modelFamily))),
+    literal(sets.flatMap((set) => set.map(({ accountId }) => unpriced.get(set)?.has(accountId) !== true))),
     literal(requests.map((request) => request.requestId)),
     literal(requests.map((request) => keyAt.get(request.keyId))),
     literal(requests.map((request) => request.keyVersion)),
@@ -62,27 +73,31 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
     literal(requests.map((request) => request.hold?.nanos ?? 0)),
     literal(requests.map((request) => request.hold?.tokens ?? 0)),
   ];
-  return { values, accounts };
+  return { values, accounts, keys };
 }
 
 /** Decisions in the order of the requests, or undefined when the epoch may not admit. */
 export function decodeAnswer(
   answer: string,
   requests: readonly AdmissionRequest[],
-  accounts: readonly string[],
+  { accounts, keys }: Pick<EncodedBatch, 'accounts' | 'keys'>,
   epoch: string,
 ): Decision[] | undefined {
   if (answer === 'epoch') return undefined;
-  const [clock = '', answers = '', waits = ''] = answer.split(';');
+  const [clock = '', answers = '', waits = '', paths = ''] = answer.split(';');
   const places = answers.split(',');
   const retries = waits.split(',');
   if (places.length !== requests.length) throw new Error('Admission answered for another number of requests');
+  const teams = teamsByKey(keys, paths);
   const admittedAt = new Date(Math.floor(Number(clock) / 1000));
   return requests.map(({ requestId, keyId }, index): Decision => {
     const place = Number(places[index]);
     const accountId = accounts[place - 1];
     if (accountId !== undefined) {
-      return { admitted: true, lease: { requestId, attempt: 1, epoch, keyId, accountId, admittedAt } };
+      return {
+        admitted: true,
+        lease: { requestId, attempt: 1, epoch, keyId, accountId, teams: teams.get(keyId) ?? [], admittedAt },
+      };
     }
     return refused(place, Number(retries[index]));
   });
@@ -92,8 +107,16 @@ export function decodeAnswer(
 export function refused(code: number, waitMicros: number): Decision {
   const refusal = REFUSALS[-code - 1];
   if (refusal === undefined) throw new Error('Admission answered with an unknown code');
-  if (refusal !== 'accounts-cooling') return { admitted: false, refusal };
+  if (!WAITING.has(refusal)) return { admitted: false, refusal };
   return { admitted: false, refusal, retryAfterMs: Math.ceil(waitMicros / 1000) };
+}
+
+/** From `{team,parent}|{}`, one for each key; empty when none has a team. */
+function teamsByKey(keys: readonly string[], paths: string): Map<string, readonly string[]> {
+  if (paths === '') return new Map();
+  return new Map(
+    paths.split('|').map((path, at) => [keys[at] ?? '', path.slice(1, -1).split(',').filter(Boolean)]),
+  );
 }
 
 /** An array literal of ids, numbers and booleans, none of which needs quotes. */

@@ -28,14 +28,16 @@ export interface AdmissionRequest {
    * decided that it outranks them. Otherwise the order decides, as without it.
    */
   readonly preferredAccountId?: string | undefined;
-  /** What the call may come to, written on the open row; absent = nothing is known. */
+  /** Absent: nothing is held, and every price is taken for known. */
   readonly hold?: Hold | undefined;
 }
 
-/** An estimate that errs on the high side. */
+/** What a call may come to, estimated on the high side, and held of its key and teams until it has ended. */
 export interface Hold {
   readonly nanos: bigint;
-  readonly tokens: bigint;
+  readonly tokens: number;
+  /** Candidates whose price for the call is not known: they do not serve where a budget is to be kept. */
+  readonly unpriced: ReadonlySet<string>;
 }
 
 /** Another attempt of a call that is open, on an account of these; those tried before are left out by the caller. */
@@ -44,6 +46,8 @@ export interface MoveRequest {
   readonly keyVersion: bigint;
   readonly candidates: readonly Candidate[];
   readonly kindOf: (accountId: string) => string;
+  /** As at admission. */
+  readonly unpriced?: ReadonlySet<string> | undefined;
   /** As at admission; the lease's own account, too, where the same is to be tried again. */
   readonly preferredAccountId?: string | undefined;
 }
@@ -59,6 +63,8 @@ export interface Lease {
   readonly epoch: string;
   readonly keyId: string;
   readonly accountId: string;
+  /** The key's team and those above it, at admission: what the call's attempts are charged to as well. */
+  readonly teams: readonly string[];
   /** When the call was admitted, by the database clock: the same for all its attempts. */
   readonly admittedAt: Date;
 }
@@ -72,6 +78,12 @@ export interface Lease {
  * - `accounts-cooling`: every account that could serve is cooling; `retryAfterMs` to the soonest
  * - `accounts-parked`: every account that could serve waits for a person
  * - `no-account`: no candidate is enabled
+ * - `requests-rate`, `tokens-rate`: of the key or a team above it; `retryAfterMs` until there is room, which for tokens
+ *   may be later where open calls hold them
+ * - `budget-spent`: what is left of a budget of the key or a team does not cover the call
+ * - `budget-held`: it would, if open calls did not hold it
+ * - `unpriced`: there is a budget to keep, and the price of no account that could serve is known
+ * - `team-full`: all places of a team are taken
  */
 export type Refusal =
   | 'key-unusable'
@@ -80,7 +92,13 @@ export type Refusal =
   | 'accounts-full'
   | 'accounts-cooling'
   | 'accounts-parked'
-  | 'no-account';
+  | 'no-account'
+  | 'requests-rate'
+  | 'tokens-rate'
+  | 'budget-spent'
+  | 'budget-held'
+  | 'unpriced'
+  | 'team-full';
 
 export type Decision =
   | { readonly admitted: true; readonly lease: Lease }

@@ -38,7 +38,13 @@ import { Strays } from './strays.ts';
 const LAST_FLUSH_MS = 5_000;
 /** How long a refused call waits for a place that is being given back; a settlement takes a few milliseconds. */
 const PLACE_RETURNS_MS = 1_000;
-const FULL: ReadonlySet<Refusal> = new Set(['key-full', 'accounts-full']);
+const FULL: ReadonlySet<Refusal> = new Set([
+  'key-full',
+  'accounts-full',
+  'team-full',
+  'tokens-rate',
+  'budget-held',
+]);
 
 /**
  * Who may call, on which account, and what it came to: limits exact over all replicas, usage written once. Knows

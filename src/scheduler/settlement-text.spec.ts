@@ -9,6 +9,7 @@ const SETTLEMENT: Settlement = {
   epoch: '019a0000-0000-7000-8000-000000000001',
   keyId: '019a0000-0000-7000-8000-000000000002',
   accountId: '019a0000-0000-7000-8000-000000000003',
+  teams: ['019a0000-0000-7000-8000-000000000004', '019a0000-0000-7000-8000-000000000005'],
   lane: 'generate',
   door: 'claude',
   kind: 'claude',
@@ -33,8 +34,13 @@ const SETTLEMENT: Settlement = {
 describe('a settlement as text', () => {
   it('comes back as it went', () => {
     expect(settlementOfText(textOfSettlement(SETTLEMENT))).toEqual(SETTLEMENT);
-    const unpriced = { ...SETTLEMENT, costNanos: null, priceId: null };
+    const unpriced = { ...SETTLEMENT, costNanos: null, priceId: null, teams: [] };
     expect(settlementOfText(textOfSettlement(unpriced))).toEqual(unpriced);
+  });
+
+  it('of a build that knew no teams has none', () => {
+    const text = JSON.stringify((JSON.parse(textOfSettlement(SETTLEMENT)) as unknown[]).slice(0, 31));
+    expect(settlementOfText(text)).toEqual({ ...SETTLEMENT, teams: [] });
   });
 
   it('says what a checkpoint says', () => {
@@ -43,7 +49,7 @@ describe('a settlement as text', () => {
   });
 
   const fields = JSON.parse(textOfSettlement(SETTLEMENT)) as unknown[];
-  const short = JSON.stringify(fields.slice(0, -1));
+  const short = JSON.stringify(fields.slice(0, 30));
   const nameless = JSON.stringify([null, ...fields.slice(1)]);
   it.each(['', 'no JSON', 'null', '[]', '{}', short, nameless])('is none: %s', (text) => {
     expect(settlementOfText(text)).toBeUndefined();

@@ -46,7 +46,8 @@ export function textOfSettlement(s: Settlement, stage: Stage = s): string {
     usage.outputTokens,
     usage.reasoningTokens,
     hasNone(tools) ? null : tools,
-  ] satisfies (Plain | Usage['serverTools'])[]);
+    ...(s.teams.length === 0 ? [] : [s.teams]),
+  ] satisfies (Plain | Usage['serverTools'] | Settlement['teams'])[]);
 }
 
 const FIELDS = 31;
@@ -99,6 +100,7 @@ function settlementOf(fields: readonly unknown[]): Settlement | undefined {
       reasoningTokens: next<number>(),
       serverTools: next<Usage['serverTools'] | null>() ?? {},
     },
+    teams: next<Settlement['teams'] | undefined>() ?? [],
   } satisfies Settlement;
   const whole = typeof read.requestId === 'string' && !Number.isNaN(read.admittedAt.getTime());
   return whole ? read : undefined;

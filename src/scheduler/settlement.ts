@@ -24,6 +24,8 @@ export interface Settlement {
   readonly epoch: string;
   readonly keyId: string;
   readonly accountId: string;
+  /** Of the lease. */
+  readonly teams: readonly string[];
   readonly lane: Lane;
   readonly door: string;
   readonly kind: string;

@@ -35,13 +35,24 @@ export class UnpricedRepository {
     );
   }
 
-  /** Answers how many were still without a cost. Rows must be in the order they were read in. */
+  /**
+   * Answers how many were still without a cost; what they cost now is charged to their keys and teams as well. Rows must
+   * be in the order they were read in.
+   */
   async price(tx: EntityManager, rows: readonly PricedRow[]): Promise<number> {
-    const [, priced] = await tx.query<[unknown, number]>(
-      `update ledger l set cost_nanos = x.cost, price_id = x.price
-       from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[]) x (id, attempt, cost, price)
-       where l.request_id = x.id and l.attempt = x.attempt and l.cost_nanos is null
-         and l.request_id >= $5 and l.request_id <= $6`,
+    const [done] = await tx.query<{ readonly priced: number }[]>(
+      `with priced as (
+         update ledger l set cost_nanos = x.cost, price_id = x.price
+         from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[]) x (id, attempt, cost, price)
+         where l.request_id = x.id and l.attempt = x.attempt and l.cost_nanos is null
+           and l.request_id >= $5 and l.request_id <= $6
+         returning l.key_id as key, (l.admitted_at at time zone 'UTC')::date as day,
+           least(l.cost_nanos, 1000000000000000) as nanos, l.teams::text as teams
+       )
+       select count(*)::integer as priced,
+         case when count(*) > 0 then release_calls(null, null, null, null, null, null, null,
+           array_agg(key), array_agg(day), array_agg(nanos), array_agg(0::bigint), array_agg(teams)) end
+       from priced`,
       [
         rows.map((row) => row.requestId),
         rows.map((row) => row.attempt),
@@ -51,6 +62,6 @@ export class UnpricedRepository {
         rows.at(-1)?.requestId,
       ],
     );
-    return priced;
+    return done?.priced ?? 0;
   }
 }

@@ -77,6 +77,8 @@ describe('settlement', () => {
         price_id: '77',
         first_byte_ms: 12,
         duration_ms: 41,
+        teams: [],
+        written_off_nanos: null,
         upstream_request_id: 'req_1',
         client_request_id: 'a "quoted", {braced} \\ one\nline é😀',
       },

@@ -164,6 +164,7 @@ describe('the spool', () => {
     const whole = readFileSync(path);
     writeFileSync(path, Buffer.concat([Buffer.from('rubbish'), whole, whole.subarray(0, 40)]));
     await rig.query('delete from ledger');
+    await rig.query('update key_state set day_used = 0, month_used = 0, total_used = 0');
     await bury();
     await replica();
     await eventually(async () => (await folders()).length === 1);

@@ -27,6 +27,26 @@ export interface AccountSettings {
   readonly enabled?: boolean;
 }
 
+/** Budgets in nano-dollars. */
+export interface KeySettings {
+  readonly max?: number;
+  readonly expires?: string;
+  readonly requestsPerMinute?: number;
+  readonly tokensPerMinute?: number;
+  readonly budgets?: { readonly day?: number; readonly month?: number; readonly total?: number };
+  readonly team?: string;
+}
+
+function limitValues({ requestsPerMinute, tokensPerMinute, budgets }: KeySettings): unknown[] {
+  return [
+    requestsPerMinute ?? null,
+    tokensPerMinute ?? null,
+    budgets?.day ?? null,
+    budgets?.month ?? null,
+    budgets?.total ?? null,
+  ];
+}
+
 export interface ReplicaOptions {
   readonly clocks?: Clocks;
   /** Puts something between the scheduler and its pools. */
@@ -60,12 +80,24 @@ export class SchedulingRig {
     return (await this.sql.query<Row>(text, values)).rows;
   }
 
-  async key(settings: { max?: number; expires?: string } = {}): Promise<string> {
+  async key(settings: KeySettings = {}): Promise<string> {
     const id = v7();
     await this.query(
-      `insert into api_keys (id, version, name, scopes, models, max_concurrency, expires_at)
-        values ($1, 1, 'key', '{claude}', '{*}', $2, clock_timestamp() + $3::interval)`,
-      [id, settings.max ?? null, settings.expires ?? null],
+      `insert into api_keys (id, version, name, scopes, models, max_concurrency, expires_at, requests_per_minute,
+          tokens_per_minute, budget_day_nanos, budget_month_nanos, budget_total_nanos, team_id)
+        values ($1, 1, 'key', '{claude}', '{*}', $2, clock_timestamp() + $3::interval, $4, $5, $6, $7, $8, $9)`,
+      [id, settings.max ?? null, settings.expires ?? null, ...limitValues(settings), settings.team ?? null],
+    );
+    return id;
+  }
+
+  async team(settings: Omit<KeySettings, 'expires' | 'team'> & { parent?: string } = {}): Promise<string> {
+    const id = v7();
+    await this.query(
+      `insert into teams (id, version, name, parent_id, path, max_concurrency, requests_per_minute, tokens_per_minute,
+          budget_day_nanos, budget_month_nanos, budget_total_nanos)
+        values ($1::uuid, 1, $1::uuid::text, $2::uuid, $1::uuid || coalesce((select path from teams where id = $2::uuid), '{}'::uuid[]), $3, $4, $5, $6, $7, $8)`,
+      [id, settings.parent ?? null, settings.max ?? null, ...limitValues(settings)],
     );
     return id;
   }
@@ -161,6 +193,7 @@ export function settlement(lease: Lease, change: Partial<Settlement> = {}): Sett
     epoch: lease.epoch,
     keyId: lease.keyId,
     accountId: lease.accountId,
+    teams: lease.teams,
     lane: 'generate',
     door: 'claude',
     kind: 'claude',

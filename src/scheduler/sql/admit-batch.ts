@@ -5,9 +5,9 @@ import { decodeAnswer, encodeBatch } from '../admission-batch.ts';
 const ADMIT = {
   name: 'admit',
   text: `select admit($1::uuid, $2::integer, $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::integer[],
-    $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::uuid[], $14::integer[],
-    $15::bigint[], $16::boolean[], $17::integer[], $18::text[], $19::text[],
-    $20::integer[], $21::bigint[], $22::bigint[]) as answer`,
+    $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::boolean[], $14::uuid[],
+    $15::integer[], $16::bigint[], $17::boolean[], $18::integer[], $19::text[], $20::text[], $21::integer[],
+    $22::bigint[], $23::bigint[]) as answer`,
 };
 
 /**
@@ -20,8 +20,8 @@ export async function admitBatch(
   aliveMs: number,
   requests: readonly AdmissionRequest[],
 ): Promise<Decision[] | undefined> {
-  const { values, accounts } = encodeBatch(requests);
-  const [row] = await db.run<{ answer: string }>(ADMIT, [epoch, aliveMs, ...values]);
+  const batch = encodeBatch(requests);
+  const [row] = await db.run<{ answer: string }>(ADMIT, [epoch, aliveMs, ...batch.values]);
   if (row === undefined) throw new Error('Admission did not answer');
-  return decodeAnswer(row.answer, requests, accounts, epoch);
+  return decodeAnswer(row.answer, requests, batch, epoch);
 }

@@ -3,7 +3,7 @@ import type { Lease } from '../admission.ts';
 
 const FIND = {
   name: 'find-open-call',
-  text: `select request_id, attempt, epoch, key_id, account_id, at from open_calls where request_id = $1`,
+  text: `select request_id, attempt, epoch, key_id, account_id, teams, at from open_calls where request_id = $1`,
 };
 
 interface OpenCall {
@@ -12,6 +12,7 @@ interface OpenCall {
   readonly epoch: string;
   readonly key_id: string;
   readonly account_id: string;
+  readonly teams: readonly string[];
   readonly at: Date;
 }
 
@@ -25,6 +26,7 @@ export async function findOpenCall(db: Queryable, requestId: string): Promise<Le
       epoch: row.epoch,
       keyId: row.key_id,
       accountId: row.account_id,
+      teams: row.teams,
       admittedAt: row.at,
     }
   );

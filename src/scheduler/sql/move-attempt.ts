@@ -5,7 +5,7 @@ import { refused } from '../admission-batch.ts';
 const MOVE = {
   name: 'move-attempt',
   text: `select move_attempt($1::uuid, $2::integer, $3::uuid, $4::smallint, $5::bigint, $6::uuid[], $7::text[],
-    $8::bigint[], $9::integer[], $10::text[], $11::uuid) as answer`,
+    $8::bigint[], $9::integer[], $10::text[], $11::boolean[], $12::uuid) as answer`,
 };
 
 /**
@@ -30,6 +30,7 @@ export async function moveAttempt(
     candidates.map(({ version }) => version),
     candidates.map(({ tier }) => tier),
     candidates.map(({ modelFamily }) => modelFamily),
+    candidates.map(({ accountId }) => request.unpriced?.has(accountId) !== true),
     request.preferredAccountId ?? null,
   ]);
   const answer = row?.answer ?? '';

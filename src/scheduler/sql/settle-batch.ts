@@ -34,6 +34,7 @@ const COLUMNS: readonly (readonly [type: string, value: (settlement: Settlement)
   ['text', (s) => s.upstreamRequestId],
   ['text', (s) => s.clientRequestId],
   ['boolean', (s) => s.final],
+  ['text', (s) => `{${s.teams.join(',')}}`],
 ];
 
 const SETTLE = {

@@ -1,0 +1,77 @@
+import { v7 } from 'uuid';
+import { encodeBatch } from '../../src/scheduler/admission-batch.ts';
+import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { expectQuiet } from '../support/quiet.ts';
+import { ask, leased, SchedulingRig, settlement } from '../support/scheduling.ts';
+
+/** Row D10 of reliability.md: what replicas of an older build call is there, and means what they take it for. */
+describe('replicas of an older build', () => {
+  let rig: SchedulingRig;
+  let scheduler: Scheduler;
+  const epoch = v7();
+  beforeAll(async () => {
+    rig = await SchedulingRig.create();
+    scheduler = await rig.replica();
+    await rig.query('insert into replicas (epoch) values ($1)', [epoch]);
+  });
+  afterEach(() => expectQuiet(rig.url));
+  afterAll(() => rig.end());
+
+  /** The arguments of today's `admit` without the newer ones: those of the candidates' prices, and the last three. */
+  const admit = async (request: ReturnType<typeof ask>): Promise<string> => {
+    const values = encodeBatch([request])
+      .values.filter((_, at) => at !== 10)
+      .slice(0, 17);
+    const [row] = await rig.query<{ answer: string }>(
+      `select admit($1::uuid, 60000, $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::integer[], $7::integer[],
+         $8::integer[], $9::bigint[], $10::integer[], $11::integer[], $12::uuid[], $13::integer[], $14::bigint[],
+         $15::boolean[], $16::integer[], $17::text[], $18::text[]) as answer`,
+      [epoch, ...values],
+    );
+    return row?.answer ?? '';
+  };
+  const settle = (requestId: string, key: string, account: string) =>
+    rig.query<{ done: number[] }>(
+      `select settle(array[$1]::uuid[], '{1}', array[now()], array[$4]::uuid[], array[$2]::uuid[], array[$3]::uuid[],
+         '{generate}', '{claude}', '{claude}', '{m}', '{m}', '{true}', '{completed}', '{200}', array[null]::text[], '{7}',
+         '{0}', '{0}', '{0}', '{3}', '{0}', array[null]::text[], '{false}', '{false}', '{21}', '{1}', '{1}', '{2}',
+         '{r}', array[null]::text[]) as done`,
+      [requestId, key, account, epoch],
+    );
+
+  it('admit and settle with the signatures they know; what they settle is charged to key and teams', async () => {
+    const team = await rig.team();
+    const [key, account] = [await rig.key({ team, budgets: { total: 100 } }), await rig.account({ max: 2 })];
+    const request = ask(key, [account]);
+    expect(await admit(request)).toMatch(/^\d{16};1;$/);
+    expect(await settle(request.requestId, key, account)).toEqual([{ done: [1, 1] }]);
+    expect(await settle(request.requestId, key, account)).toEqual([{ done: [0, 0] }]);
+    const used = await rig.query(
+      `select total_used from key_state where id = $1 union all select total_used from team_state where id = $2`,
+      [key, team],
+    );
+    expect(used).toEqual([{ total_used: '21' }, { total_used: '21' }]);
+  });
+
+  it.each([
+    ['a rate', { requestsPerMinute: 1 }],
+    ['a budget', { budgets: { day: 21 } }],
+  ])('are told of %s as of a key that is full, which they know', async (_word, limits) => {
+    const [key, account] = [await rig.key(limits), await rig.account()];
+    const request = ask(key, [account]);
+    expect(await admit(request)).toMatch(/^\d{16};1;$/);
+    await settle(request.requestId, key, account);
+    expect(await admit(ask(key, [account]))).toMatch(/^\d{16};-2;\d*$/);
+  });
+
+  it("and of this one end each other's calls", async () => {
+    const [key, account] = [await rig.key({ max: 1 }), await rig.account()];
+    const lease = leased(
+      await scheduler.admit(ask(key, [account], { hold: { nanos: 5n, tokens: 5, unpriced: new Set() } })),
+    );
+    await settle(lease.requestId, key, account);
+    const request = ask(key, [account]);
+    expect(await admit(request)).toMatch(/;1;$/);
+    await scheduler.settle(settlement({ ...lease, requestId: request.requestId }));
+  });
+});
