@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
 
-/** Two projects: `main` runs files side by side; `serial` holds the tests that start several processes. */
+/**
+ * `main` runs files side by side; `serial` holds the tests that start several processes; `torture` what takes too long
+ * for every change, and some of `serial` at full length.
+ */
 const shared = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -32,8 +35,16 @@ export default {
       ...shared,
       displayName: 'main',
       testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/**/*.test.ts'],
-      testPathIgnorePatterns: ['<rootDir>/test/serial/', '<rootDir>/dist/'],
+      testPathIgnorePatterns: ['<rootDir>/test/(serial|torture)/', '<rootDir>/dist/'],
     },
     { ...shared, displayName: 'serial', testMatch: ['<rootDir>/test/serial/**/*.test.ts'] },
+    {
+      ...shared,
+      displayName: 'torture',
+      testMatch: [
+        '<rootDir>/test/torture/**/*.test.ts',
+        '<rootDir>/test/serial/{killed-relay,rolling-restart}.test.ts',
+      ],
+    },
   ],
 };

@@ -1,5 +1,4 @@
 import type { CreateKeyDto, KeyDto, UpdateKeyDto } from './key.dto.ts';
-import { changedLimits, type Limits, NO_LIMITS, showLimits } from './limits.ts';
 
 /** What an administrator sets on a key. */
 export interface KeySettings {
@@ -9,9 +8,7 @@ export interface KeySettings {
   readonly accounts: readonly string[] | null;
   readonly groups: readonly string[] | null;
   readonly bindingPolicy: 'strict' | 'fallback';
-  readonly limits: Limits;
-  /** Null: its spend counts on no team. */
-  readonly team: string | null;
+  readonly maxConcurrency: number | null;
   readonly tags: readonly string[];
   readonly enabled: boolean;
   readonly expiresAt: Date | null;
@@ -33,8 +30,7 @@ const NEW_KEY: Omit<KeySettings, 'name'> = {
   accounts: null,
   groups: null,
   bindingPolicy: 'strict',
-  limits: NO_LIMITS,
-  team: null,
+  maxConcurrency: null,
   tags: [],
   enabled: true,
   expiresAt: null,
@@ -54,8 +50,7 @@ export function changedSettings(wish: CreateKeyDto | UpdateKeyDto, before: KeySe
     accounts: or(ids(wish.accounts), before.accounts),
     groups: or(ids(wish.groups), before.groups),
     bindingPolicy: or(wish.bindingPolicy, before.bindingPolicy),
-    limits: changedLimits(wish.limits, before.limits),
-    team: or(wish.team && wish.team.toLowerCase(), before.team),
+    maxConcurrency: wish.limits === null ? null : or(wish.limits?.concurrency, before.maxConcurrency),
     tags: or(wish.tags, before.tags),
     enabled: or(wish.enabled, before.enabled),
     expiresAt: or(moment(wish.expiresAt), before.expiresAt),
@@ -73,8 +68,7 @@ export function showKey(record: KeyRecord, secret?: string): KeyDto {
     accounts: record.accounts === null ? null : [...record.accounts],
     groups: record.groups === null ? null : [...record.groups],
     bindingPolicy: record.bindingPolicy,
-    limits: showLimits(record.limits),
-    team: record.team,
+    limits: { concurrency: record.maxConcurrency },
     tags: [...record.tags],
     enabled: record.enabled,
     expiresAt: record.expiresAt?.toISOString() ?? null,

@@ -1,13 +1,22 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { StandingDto } from '../keys/standing.dto.ts';
 
-export class MyTeamDto {
-  @ApiProperty({ type: String })
-  name!: string;
+export class ConcurrencyDto {
+  /** Calls at once; null: no limit. */
+  @ApiProperty({ type: 'integer', nullable: true })
+  limit!: number | null;
 
-  /** What all keys below it use together, and what is left. */
-  @ApiProperty({ type: () => StandingDto })
-  limits!: StandingDto;
+  /** Over all replicas. */
+  @ApiProperty({ type: 'integer' })
+  inUse!: number;
+
+  /** Null: no limit. */
+  @ApiProperty({ type: 'integer', nullable: true })
+  left!: number | null;
+}
+
+export class MyLimitsDto {
+  @ApiProperty({ type: () => ConcurrencyDto })
+  concurrency!: ConcurrencyDto;
 }
 
 export class MeDto {
@@ -29,13 +38,8 @@ export class MeDto {
   @ApiProperty({ type: [String] })
   models!: readonly string[];
 
-  /** The key's own. */
-  @ApiProperty({ type: () => StandingDto })
-  limits!: StandingDto;
-
-  /** The teams that the key's calls count on, the nearest first; a call needs room in each. */
-  @ApiProperty({ type: () => [MyTeamDto] })
-  teams!: readonly MyTeamDto[];
+  @ApiProperty({ type: () => MyLimitsDto })
+  limits!: MyLimitsDto;
 
   /** Null: it does not expire. */
   @ApiProperty({ type: String, format: 'date-time', nullable: true })

@@ -11,6 +11,8 @@ export class Fleet {
   readonly spoolDir = mkdtempSync(join(tmpdir(), 'relay-fleet-'));
   private readonly encryptionKey = `k1:${randomBytes(32).toString('base64')}`;
 
+  private readonly metricsToken = randomBytes(24).toString('base64url');
+
   constructor(
     private readonly databaseUrl: string,
     private readonly variables: Readonly<Record<string, string>> = {},
@@ -27,6 +29,7 @@ export class Fleet {
       RELAY_ENCRYPTION_KEYS: this.encryptionKey,
       RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
       RELAY_LOG_LEVEL: 'warn',
+      RELAY_METRICS_TOKEN: this.metricsToken,
       RELAY_SPOOL_DIR: this.spoolDir,
       ...this.variables,
     });
@@ -53,6 +56,18 @@ export class Fleet {
     if (answer.status !== 201)
       throw new Error(`POST ${resource}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body as Made;
+  }
+
+  /** A counter of all that run now, labels summed up. @param name without the prefix of all metrics */
+  async counted(name: string): Promise<number> {
+    const authorization = `Bearer ${this.metricsToken}`;
+    let sum = 0;
+    for (const { url } of this.running) {
+      const text = await (await fetch(`${url}/metrics`, { headers: { authorization } })).text();
+      const line = new RegExp(`^relay_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm');
+      for (const [, value] of text.matchAll(line)) sum += Number(value);
+    }
+    return sum;
   }
 
   /** Ends all in peace. @returns their exit codes */

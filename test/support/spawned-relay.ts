@@ -11,6 +11,7 @@ const START = fileURLToPath(new URL('../../dist/src/cli/start.js', import.meta.u
 /** The built relay as a process of its own, with all that it ever wrote. */
 export interface SpawnedRelay {
   readonly url: string;
+  readonly pid: number;
   /** Standard output so far. */
   readonly out: string;
   readonly err: string;
@@ -32,6 +33,7 @@ export async function spawnRelay(variables: Readonly<Record<string, string>>): P
   if (url === '') throw new Error(`The relay ended:\n${run.out}${run.err}`);
   return {
     url,
+    pid: run.child.pid ?? 0,
     get out() {
       return run.out;
     },

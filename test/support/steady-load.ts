@@ -24,6 +24,8 @@ export interface Load {
   /** Deltas of a streamed answer at most, and the pause between them. */
   readonly deltas?: number;
   readonly everyMs?: number;
+  /** The share of clients that leave at a random moment of their first half second. */
+  readonly leaving?: number;
 }
 
 /** For {@link Load.goesOn}: for so long, from now. */
@@ -44,7 +46,8 @@ export async function steadily(load: Load): Promise<Told[]> {
   return Promise.all(calls);
 }
 
-async function one({ random, target, ways, deltas = 20, everyMs = 60 }: Load): Promise<Told> {
+async function one({ random, target, ways, deltas = 20, everyMs = 60, leaving = 0 }: Load): Promise<Told> {
+  const signal = random() < leaving ? AbortSignal.timeout(Math.floor(random() * 500)) : null;
   const way = ways[Math.floor(random() * ways.length)] as Way;
   const { url, key } = target();
   const pace = `deltas=${2 + Math.floor(random() * deltas)} every=${Math.floor(random() * everyMs)}`;
@@ -53,7 +56,7 @@ async function one({ random, target, ways, deltas = 20, everyMs = 60 }: Load): P
   const at = Date.now();
   const told = { clientRequestId, status: undefined, whole: false, at, said: '' };
   try {
-    const answer = await fetch(url + path, { method: 'POST', headers, body: marked });
+    const answer = await fetch(url + path, { method: 'POST', headers, body: marked, signal });
     const { status } = answer;
     try {
       const text = await answer.text();

@@ -1,0 +1,113 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { randomFrom, seedOfRun } from '../support/departures.ts';
+import { eventually } from '../support/eventually.ts';
+import { Fleet } from '../support/fleet.ts';
+import { query } from '../support/query.ts';
+import { expectQuiet } from '../support/quiet.ts';
+import { lasting, steadily } from '../support/steady-load.ts';
+
+const SECONDS = Number(process.env['RELAY_TEST_SECONDS'] ?? 3_600);
+const CALLS_A_SECOND = Number(process.env['RELAY_TEST_RATE'] ?? 200);
+const SAMPLE_MS = 5_000;
+/** Of the run, before memory is looked at: pools, caches and the young generation have grown to their size by then. */
+const WARM_UP = 0.25;
+const MIB = 1024 * 1024;
+
+interface Sample {
+  readonly minutes: number;
+  readonly bytes: number;
+  readonly descriptors: number;
+}
+
+/** L3: what a process holds neither grows nor leaks. Linux only, for it reads /proc. RELAY_TEST_SEED repeats a run. */
+describe('a relay under steady load', () => {
+  const seed = seedOfRun();
+  let simulator: Simulator;
+  let database: TestDatabase;
+  let fleet: Fleet;
+
+  beforeAll(async () => {
+    [simulator, database] = await Promise.all([startSimulator({ records: 5_000 }), createDatabase()]);
+    fleet = new Fleet(database.url);
+    await fleet.start();
+  }, 60_000);
+  afterAll(async () => {
+    await fleet.close();
+    await simulator.close();
+    await database.drop();
+  }, 60_000);
+
+  it(
+    `L3: holds no more after ${SECONDS} s than before`,
+    async () => {
+      const credentials = { apiKey: 'sk-ant-sim-soak' };
+      await fleet.create('accounts', { name: 'soak', kind: 'claude', baseUrl: simulator.url, credentials });
+      const { key } = await fleet.create<{ key: string }>('keys', {
+        name: 'soak',
+        scopes: ['claude'],
+        models: ['*'],
+      });
+      const { url, pid } = fleet.relays[0] ?? { url: '', pid: 0 };
+      const random = randomFrom(seed);
+      const goesOn = lasting(SECONDS * 1_000);
+      let calls = 0;
+      let broken = 0;
+      // A part at a time, so that the test itself keeps nothing.
+      const load = (async () => {
+        while (goesOn()) {
+          const part = lasting(5_000);
+          const told = await steadily({
+            callsPerSecond: CALLS_A_SECOND,
+            goesOn: () => part() && goesOn(),
+            random,
+            target: () => ({ url, key }),
+            ways: ['Claude SSE', 'Claude JSON'],
+            deltas: 10,
+            everyMs: 20,
+            leaving: 0.1,
+          });
+          calls += told.length;
+          broken += told.filter(
+            ({ status, whole, said }) => !whole && status !== undefined && !/abort/i.test(said),
+          ).length;
+        }
+      })();
+      const samples: Sample[] = [];
+      const started = Date.now();
+      while (goesOn()) {
+        await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
+        const rss = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+        samples.push({
+          minutes: (Date.now() - started) / 60_000,
+          bytes: Number(rss) * 1024,
+          descriptors: readdirSync(`/proc/${pid}/fd`).length,
+        });
+      }
+      await load;
+      await eventually(() => expectQuiet(database.url), 30_000);
+      const settled = samples.filter(({ minutes }) => minutes > (SECONDS / 60) * WARM_UP);
+      const slope = (of: (sample: Sample) => number): number => leastSquares(settled, of) * 10;
+      const memory = slope(({ bytes }) => bytes) / MIB;
+      const descriptors = slope((sample) => sample.descriptors);
+      const [rows] = await query<{ n: number }>(database.url, 'select count(*)::integer as n from ledger');
+      process.stdout.write(
+        `soak, ${SECONDS} s, seed ${seed}: ${calls} calls, ${broken} broken, ${rows?.n} rows; ` +
+          `RSS ${((settled.at(-1)?.bytes ?? 0) / MIB).toFixed(0)} MiB, slope ${memory.toFixed(2)} MiB in 10 minutes; ` +
+          `descriptors ${settled.at(-1)?.descriptors}, slope ${descriptors.toFixed(2)} in 10 minutes\n`,
+      );
+      expect({ seed, broken }).toEqual({ seed, broken: 0 });
+      expect(memory).toBeLessThanOrEqual(1);
+      expect(descriptors).toBeLessThanOrEqual(5);
+    },
+    120_000 + SECONDS * 1_200,
+  );
+});
+
+function leastSquares(samples: readonly Sample[], of: (sample: Sample) => number): number {
+  const x = samples.reduce((sum, { minutes }) => sum + minutes, 0) / samples.length;
+  const y = samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
+  const up = samples.reduce((sum, sample) => sum + (sample.minutes - x) * (of(sample) - y), 0);
+  return up / samples.reduce((sum, { minutes }) => sum + (minutes - x) ** 2, 0);
+}
