@@ -33,6 +33,9 @@ export interface Env {
   /** Accounts that one call may try, and how long after its head the last one may be begun. */
   readonly maxAttempts: number;
   readonly failoverMs: number;
+  /** How long a call waits for a place where all are taken (0: not at all), and how many may wait on this process. */
+  readonly queueMs: number;
+  readonly queueMax: number;
   readonly drainSeconds: number;
   /** After SIGTERM, how long connections are still accepted while balancers notice. */
   readonly drainAcceptSeconds: number;
@@ -158,6 +161,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
       .filter((entry) => entry !== ''),
     maxAttempts: whole('RELAY_MAX_ATTEMPTS', 3, 1, 10),
     failoverMs: ms('RELAY_FAILOVER_TIMEOUT_MS', 90_000),
+    queueMs: whole('RELAY_QUEUE_TIMEOUT_MS', 10_000, 0, 3_600_000),
+    queueMax: whole('RELAY_QUEUE_MAX', 1_000, 1, 100_000),
     drainSeconds: whole('RELAY_DRAIN_SECONDS', 300, 0, 86_400),
     drainAcceptSeconds: whole('RELAY_DRAIN_ACCEPT_SECONDS', 5, 0, 300),
     maxBodyBytes: whole('RELAY_MAX_BODY_BYTES', 32 * MIB, 1024, 1024 * MIB),

@@ -6,14 +6,22 @@ import { type Call, CallError } from '../dialects/dialect.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import { KeyDirectory } from '../keys/key-directory.ts';
-import { AdmissionUnavailable, type Candidate, type Decision, type Lease } from '../scheduler/admission.ts';
+import {
+  AdmissionUnavailable,
+  type Candidate,
+  type Decision,
+  type Lease,
+  type Patience,
+} from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { CandidateMemo } from './candidate-memo.ts';
 import type { CallForms } from './call-forms.ts';
 import { type Way, wayTo } from './candidates.ts';
+import { leftError } from './cut.ts';
 import type { Exchange } from './exchange.ts';
+import { Left } from './flow.ts';
 import { noCandidate } from './no-candidate.ts';
 import { refusedAdmission } from './refused-admission.ts';
 import type { Try } from './try.ts';
@@ -45,11 +53,12 @@ export class Assigner {
   /** One round trip gives the account and the lease. @throws RelayError when nothing was taken */
   async first(exchange: Exchange, call: Call, forms: CallForms): Promise<Try> {
     let { key } = exchange.caller;
+    const arrivedAt = performance.now();
     for (let asked = 0; asked < MAX_STALE; asked += 1) {
       // Perhaps an account was made on another replica, and its hint is still on the way.
       if (this.memo.of(call, key).length === 0) await this.watch.refresh();
       const chance = await this.chance(call, forms, key);
-      const decision = await this.ask(exchange, call, chance);
+      const decision = await this.ask(exchange, call, chance, arrivedAt);
       if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance);
       if (decision.refusal !== 'stale') throw refusedAdmission(decision);
       key = await this.reread(exchange, key);
@@ -58,7 +67,8 @@ export class Assigner {
   }
 
   /**
-   * The next attempt of the same call, on one of those of its pool that `wanted` lets pass.
+   * The next attempt of the same call, on one of those of its pool that `wanted` lets pass. Where these are full, it
+   * waits until `until` at most, by `performance.now()`.
    * @returns a refusal when nobody can serve it: the call then holds no account's place any more
    */
   async next(
@@ -66,6 +76,7 @@ export class Assigner {
     forms: CallForms,
     one: Try,
     wanted: (accountId: string) => boolean,
+    until: number,
     preferredAccountId?: string,
   ): Promise<Try | Refused> {
     const { call, lease } = one;
@@ -73,13 +84,15 @@ export class Assigner {
     for (let asked = 0; ; asked += 1) {
       const candidates = chance.pool.filter(({ accountId }) => wanted(accountId));
       if (candidates.length === 0) return { admitted: false, refusal: 'no-account' };
-      const decision = await this.scheduler.move({
+      const request = {
         lease,
         keyVersion: chance.key.version,
         candidates,
-        kindOf: (id) => this.accounts.get(id)?.kind ?? '',
+        kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
         preferredAccountId,
-      });
+      };
+      const patience = { ...patienceOf(exchange, exchange.receivedAt), until };
+      const decision = await this.scheduler.move(request, patience).catch(asTold);
       if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance);
       if (decision.refusal !== 'stale' || asked === MAX_STALE) return decision;
       chance = await this.chance(call, forms, await this.reread(exchange, chance.key));
@@ -128,18 +141,24 @@ export class Assigner {
     return way && { ...way, account };
   }
 
-  private async ask(exchange: Exchange, call: Call, { key, pool }: Chance): Promise<Decision> {
+  private async ask(
+    exchange: Exchange,
+    call: Call,
+    { key, pool }: Chance,
+    arrivedAt: number,
+  ): Promise<Decision> {
+    const request = {
+      requestId: exchange.requestId,
+      keyId: key.id,
+      keyVersion: key.version,
+      lane: call.lane,
+      door: exchange.door,
+      model: call.model,
+      candidates: pool,
+      kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
+    };
     try {
-      return await this.scheduler.admit({
-        requestId: exchange.requestId,
-        keyId: key.id,
-        keyVersion: key.version,
-        lane: call.lane,
-        door: exchange.door,
-        model: call.model,
-        candidates: pool,
-        kindOf: (id) => this.accounts.get(id)?.kind ?? '',
-      });
+      return await this.scheduler.admit(request, patienceOf(exchange, arrivedAt)).catch(asTold);
     } catch (error) {
       if (!(error instanceof AdmissionUnavailable)) throw error;
       throw unavailable();
@@ -170,6 +189,19 @@ export class Assigner {
     const sent = await forms.of(dialect, model);
     return { call, sent, lease, account, upstream, model, key, accounts, pool };
   }
+}
+
+/** A call waits for as long as its client does. */
+function patienceOf(exchange: Exchange, arrivedAt: number): Patience {
+  const waited = (ms: number): void => {
+    exchange.waitedMs += ms;
+  };
+  return { arrivedAt, signal: exchange.flow.signal, waited };
+}
+
+/** @throws RelayError where the client left, or the process must end, while the call waited */
+function asTold(error: unknown): never {
+  throw error instanceof Left ? leftError(error) : error;
 }
 
 function unavailable(): RelayError {

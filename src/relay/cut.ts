@@ -98,10 +98,7 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
   const cause: unknown = signal.aborted ? signal.reason : thrown;
 
   if (cause instanceof Left) {
-    const error =
-      cause.reason === 'draining'
-        ? new RelayError('draining', 'The relay is shutting down; try again', 1)
-        : new RelayError('internal', 'The client left');
+    const error = leftError(cause);
     const outcome = cause.reason === 'client-left' ? 'client-left' : broken;
     return { outcome, reason: cause.reason, error, blame: 'relay', unsent: false };
   }
@@ -130,6 +127,13 @@ export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean
   }
   const error = new RelayError('internal', 'The relay failed');
   return { outcome: broken, reason: 'internal', error, blame: 'relay', unsent: false };
+}
+
+/** What a client is told whose call was left; one that has gone does not hear it. */
+export function leftError({ reason }: Left): RelayError {
+  return reason === 'draining'
+    ? new RelayError('draining', 'The relay is shutting down; try again', 1)
+    : new RelayError('internal', 'The client left');
 }
 
 function failureError({ reason, message }: UpstreamFailure): RelayError {

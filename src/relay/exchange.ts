@@ -23,6 +23,8 @@ export class Exchange {
   forgetBody: () => void = () => undefined;
   /** Attempts begun so far. */
   attempts = 0;
+  /** How long it stood in line for a place so far, in milliseconds. */
+  waitedMs = 0;
   /** The permitted edits made so far, by the names of the contract. */
   readonly edits: string[] = [];
 

@@ -93,7 +93,8 @@ export class Failover {
     }
     if (way.pauseMs !== undefined && !(await this.pause(exchange, way.pauseMs))) return NONE;
     try {
-      const next = await this.assigner.next(exchange, forms, one, way.wanted, way.preferred);
+      const until = exchange.receivedAt + this.env.failoverMs;
+      const next = await this.assigner.next(exchange, forms, one, way.wanted, until, way.preferred);
       this.journal.failover(last.blame, 'lease' in next ? 'moved' : 'refused');
       if (!('lease' in next)) return { one: undefined, refused: next };
       return { one: { ...next, anew: way.anew === true, answered: () => this.ratio.helped() } };

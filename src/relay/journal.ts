@@ -17,7 +17,7 @@ export class Journal {
 
   attemptBegun(exchange: Exchange, { call }: Try): void {
     this.metrics.placeTaken(call.lane);
-    this.metrics.ownOverhead(exchange.door, performance.now() - exchange.receivedAt);
+    this.metrics.ownOverhead(exchange.door, performance.now() - exchange.receivedAt - exchange.waitedMs);
   }
 
   upstreamHead({ account }: Try, sentAt: number): void {

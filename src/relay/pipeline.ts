@@ -12,6 +12,7 @@ import type { SettledMiss } from './miss.ts';
 import { OpenRuns } from './open-runs.ts';
 import type { RelayEvent } from './relay-event.ts';
 import { relayObservable } from './relay-observable.ts';
+import type { Try } from './try.ts';
 
 /** THE river: from a call that was read to its answer, over one or more attempts. */
 @Injectable()
@@ -44,9 +45,10 @@ export class Pipeline {
   }
 
   private async *run(exchange: Exchange, call: Call, forms: CallForms): AsyncGenerator<RelayEvent, void> {
+    const first = await this.assigner.first(exchange, call, forms);
     this.failover.callBegan();
     try {
-      yield* this.attempts(exchange, call, forms);
+      yield* this.attempts(exchange, first, forms);
     } finally {
       this.failover.callEnded();
     }
@@ -54,10 +56,10 @@ export class Pipeline {
 
   private async *attempts(
     exchange: Exchange,
-    call: Call,
+    first: Try,
     forms: CallForms,
   ): AsyncGenerator<RelayEvent, void> {
-    let one = await this.assigner.first(exchange, call, forms);
+    let one = first;
     const misses: SettledMiss[] = [];
     for (;;) {
       exchange.attempts += 1;

@@ -18,7 +18,8 @@ export type BatchObserver = (rows: number, ms: number) => void;
 
 interface Waiting {
   readonly request: AdmissionRequest;
-  readonly resolve: (decision: Decision) => void;
+  readonly isOff: () => boolean;
+  readonly resolve: (decision: Decision | undefined) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -32,6 +33,7 @@ interface Waiting {
  */
 export class AdmissionQueue {
   private waiting: Waiting[] = [];
+  private urgent: Waiting[] = [];
   private busy = false;
 
   constructor(
@@ -42,18 +44,34 @@ export class AdmissionQueue {
   ) {}
 
   /** @throws AdmissionUnavailable */
-  ask(request: AdmissionRequest): Promise<Decision> {
+  async ask(request: AdmissionRequest): Promise<Decision> {
+    const decision = await this.askUnless(() => false, request);
+    if (decision === undefined) throw new Error('Admission was not asked');
+    return decision;
+  }
+
+  /**
+   * @param isOff looked at when the batch is sent: where it says so, nothing is asked and the answer is undefined
+   * @param turn `first`: before all who are not
+   * @throws AdmissionUnavailable
+   */
+  askUnless(
+    isOff: () => boolean,
+    request: AdmissionRequest,
+    turn: 'first' | 'last' = 'last',
+  ): Promise<Decision | undefined> {
     if (this.waiting.length >= MOST_WAITING) {
       return Promise.reject(new AdmissionUnavailable('Too many calls wait for admission'));
     }
     return new Promise((resolve, reject) => {
-      this.waiting.push({ request, resolve, reject });
+      const line = turn === 'first' ? this.urgent : this.waiting;
+      line.push({ request, isOff, resolve, reject });
       this.start();
     });
   }
 
   private start(): void {
-    if (this.busy || this.waiting.length === 0) return;
+    if (this.busy || this.waiting.length + this.urgent.length === 0) return;
     this.busy = true;
     setImmediate(() => {
       void this.next().finally(() => {
@@ -64,17 +82,32 @@ export class AdmissionQueue {
   }
 
   private async next(): Promise<void> {
-    const batch = this.waiting.splice(0, LARGEST_BATCH);
+    const batch = this.take();
+    if (batch.length === 0) return;
     const started = performance.now();
     try {
       await this.decide(batch, started + PATIENCE_MS);
       this.observe(batch.length, performance.now() - started);
     } catch (error) {
       // Unless it was a quarrel over locks, those who wait behind would only wait for the same answer.
-      const behind = failureOf(error) === 'again' ? [] : this.waiting.splice(0);
+      const behind =
+        failureOf(error) === 'again' ? [] : [...this.urgent.splice(0), ...this.waiting.splice(0)];
       const refused = unavailable(error);
       for (const { reject } of [...batch, ...behind]) reject(refused);
     }
+  }
+
+  private take(): Waiting[] {
+    const batch: Waiting[] = [];
+    for (const line of [this.urgent, this.waiting]) {
+      while (line.length > 0 && batch.length < LARGEST_BATCH) {
+        for (const waiting of line.splice(0, LARGEST_BATCH - batch.length)) {
+          if (waiting.isOff()) waiting.resolve(undefined);
+          else batch.push(waiting);
+        }
+      }
+    }
+    return batch;
   }
 
   private async decide(batch: readonly Waiting[], deadline: number): Promise<void> {

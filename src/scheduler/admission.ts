@@ -40,6 +40,18 @@ export interface Hold {
   readonly unpriced: ReadonlySet<string>;
 }
 
+/** How a call waits for a place where all are taken. Without it, a call is refused at once. */
+export interface Patience {
+  /** `performance.now()` when the call first asked: calls of one key wait in this order, also after asking anew. */
+  readonly arrivedAt: number;
+  /** Aborted when nobody wants the place any more; its reason is thrown. */
+  readonly signal: AbortSignal;
+  /** Not beyond this `performance.now()`, whatever the settings allow. */
+  readonly until?: number;
+  /** Told how long the call stood in line, once for each time that it did. */
+  readonly waited: (ms: number) => void;
+}
+
 /** Another attempt of a call that is open, on an account of these; those tried before are left out by the caller. */
 export interface MoveRequest {
   readonly lease: Lease;

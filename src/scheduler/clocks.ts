@@ -4,4 +4,5 @@ import type { Env } from '../config/env.ts';
 export type Clocks = Pick<Env, 'heartbeatMs' | 'epochTtlMs' | 'sweepMs'>;
 
 /** What the scheduler takes from the environment. */
-export type SchedulerSettings = Clocks & Pick<Env, 'spoolDir' | 'spoolMaxBytes' | 'ledgerKeepMonths'>;
+export type SchedulerSettings = Clocks &
+  Pick<Env, 'spoolDir' | 'spoolMaxBytes' | 'ledgerKeepMonths' | 'queueMs' | 'queueMax'>;

@@ -12,10 +12,11 @@ import {
   type Decision,
   type Lease,
   type MoveRequest,
-  type Refusal,
+  type Patience,
 } from './admission.ts';
 import { AdmissionQueue } from './admission-queue.ts';
 import type { SchedulerSettings } from './clocks.ts';
+import { Entrance } from './entrance.ts';
 import { Maintenance } from './maintenance.ts';
 import { Moves } from './moves.ts';
 import { Replays } from './replays.ts';
@@ -34,17 +35,9 @@ import {
 import { checkCounters, type Proof } from './sql/counters.ts';
 import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
 import { Strays } from './strays.ts';
+import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
 
 const LAST_FLUSH_MS = 5_000;
-/** How long a refused call waits for a place that is being given back; a settlement takes a few milliseconds. */
-const PLACE_RETURNS_MS = 1_000;
-const FULL: ReadonlySet<Refusal> = new Set([
-  'key-full',
-  'accounts-full',
-  'team-full',
-  'tokens-rate',
-  'budget-held',
-]);
 
 /**
  * Who may call, on which account, and what it came to: limits exact over all replicas, usage written once. Knows
@@ -57,8 +50,8 @@ const FULL: ReadonlySet<Refusal> = new Set([
 export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly strays = new Strays();
   private readonly replica: Replica;
-  private readonly admissions: AdmissionQueue;
-  private readonly moves: Moves;
+  private readonly room: WaitingRoom;
+  private readonly entrance: Entrance;
   private readonly settlements: SettlementQueue;
   private readonly spooling: Spooling;
   private readonly maintenance: Maintenance;
@@ -75,11 +68,16 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     this.replica = new Replica(ledger, settings, (epoch, installation) =>
       this.spooling.use(epoch, installation),
     );
-    this.admissions = new AdmissionQueue(hot, this.replica, this.strays, (rows, ms) =>
+    this.settlements = new SettlementQueue(ledger, this.settlementEvents());
+    this.room = new WaitingRoom(settings, {
+      waiting: (count) => metrics.callsWaiting(count),
+      waited: (ms, end) => metrics.callWaited(ms, end),
+    });
+    const admissions = new AdmissionQueue(hot, this.replica, this.strays, (rows, ms) =>
       metrics.batch('admit', rows, ms),
     );
-    this.moves = new Moves(hot, this.replica);
-    this.settlements = new SettlementQueue(ledger, this.settlementEvents());
+    const moves = new Moves(hot, this.replica);
+    this.entrance = new Entrance(admissions, moves, this.settlements, this.room, settings);
     const { replica, strays, spooling } = this;
     this.maintenance = new Maintenance(
       ledger,
@@ -120,30 +118,28 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
 
   /**
    * Decides, and takes the places: an admitted call is a lease that must be settled, also when its client has left
-   * meanwhile.
-   * @throws AdmissionUnavailable
+   * meanwhile. With patience a call waits while its key or all of its accounts are full.
+   * @throws AdmissionUnavailable, or the reason of the patience's signal when nothing was taken
    */
-  async admit(request: AdmissionRequest): Promise<Decision> {
+  async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
-    const { keyId, candidates } = request;
-    const before = this.settlements.isReturning(keyId, candidates);
-    const decision = await this.admissions.ask(request);
-    if (decision.admitted || !FULL.has(decision.refusal)) return decision;
-    // A client may send its next call before its last one is settled: a place on its way back is not taken.
-    if (!before && !this.settlements.isReturning(keyId, candidates)) return decision;
-    const returned = this.settlements.returned(keyId, candidates);
-    await Promise.race([returned, sleep(PLACE_RETURNS_MS, undefined, { ref: false })]);
-    return this.admissions.ask(request);
+    return this.entrance.admit(request, patience);
   }
 
   /**
    * The next attempt of an admitted call, on another account or the same again: what the call itself holds stays, the
    * account's place moves. Refused, the call holds no account's place any more; either way it must still be settled,
    * every attempt with its own row and the last one as final.
-   * @throws AdmissionUnavailable also when the call is not open any more: its replica was taken for dead
+   * @throws AdmissionUnavailable also when the call is not open any more: its replica was taken for dead; or the reason
+   * of the patience's signal
    */
-  move(request: MoveRequest): Promise<Decision> {
-    return this.moves.move(request);
+  move(request: MoveRequest, patience?: Patience): Promise<Decision> {
+    return this.entrance.move(request, patience);
+  }
+
+  /** Calls that wait on this replica, by key and lane. */
+  waiting(): WaitingCalls[] {
+    return this.room.list();
   }
 
   /** Before an attempt goes upstream; `snapshot` answers what it would be settled with at that moment. */
@@ -242,7 +238,10 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     return {
       batch: (rows, ms) => this.metrics.batch('settle', rows, ms),
       pending: (count) => this.metrics.pendingSettles(count),
-      done: (settlement) => this.spooling.settled(settlement),
+      done: (settlement) => {
+        this.spooling.settled(settlement);
+        if (settlement.final) this.room.released(settlement.accountId, settlement);
+      },
       delayed: (error, attempt) => {
         if (attempt % 20 === 3) this.log.warn({ err: error, attempt }, 'settlements wait for the database');
       },

@@ -102,6 +102,18 @@ export class Metrics {
   private readonly places = this.gauge('places_in_use', 'Calls that hold a place, on this process', ['lane']);
   private readonly pending = this.gauge('settles_pending', 'Settlements not yet written', []);
 
+  private readonly waitingCalls = this.gauge(
+    'queue_waiting',
+    'Calls that wait for a place, on this process',
+    [],
+  );
+  private readonly waits = this.histogram(
+    'queue_wait_seconds',
+    'Time that a call stood in line, by how that ended',
+    LONG,
+    ['end'],
+  );
+
   private readonly spoolRecords = this.counter(
     'spool_records_total',
     'Records for the spool: written, failed; of dead replicas: replayed, bad',
@@ -123,7 +135,7 @@ export class Metrics {
   );
   private readonly overhead = this.histogram(
     'overhead_seconds',
-    'Own time from request head to upstream',
+    'Own time from request head to upstream, without waiting for a place',
     SHORT,
     ['door'],
   );
@@ -155,6 +167,7 @@ export class Metrics {
     this.exposePools();
     for (const lane of ['generate', 'count']) this.places.set({ lane }, 0);
     this.pending.set(0);
+    this.waitingCalls.set(0);
     for (const result of ['written', 'failed', 'replayed', 'bad']) this.spoolRecords.inc({ result }, 0);
   }
 
@@ -197,7 +210,7 @@ export class Metrics {
     this.head.observe({ kind }, ms / 1000);
   }
 
-  /** From the head of the client's request to the moment the upstream request was sent. */
+  /** From the head of the client's request to the moment the upstream request was sent, without waiting for a place. */
   ownOverhead(door: string, ms: number): void {
     this.overhead.observe({ door }, ms / 1000);
   }
@@ -210,6 +223,14 @@ export class Metrics {
 
   pendingSettles(now: number): void {
     this.pending.set(now);
+  }
+
+  callsWaiting(now: number): void {
+    this.waitingCalls.set(now);
+  }
+
+  callWaited(ms: number, end: 'admitted' | 'refused' | 'late' | 'left' | 'failed'): void {
+    this.waits.observe({ end }, ms / 1000);
   }
 
   countersRepaired(count: number): void {

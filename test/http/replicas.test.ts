@@ -49,8 +49,9 @@ describe('two replicas on one Postgres', () => {
     };
     await Promise.all(Array.from({ length: 24 }, (_, index) => worker(index)));
 
+    // Whoever finds them taken waits for its turn.
     const answered = statuses.filter((status) => status === 200).length;
-    expect(new Set(statuses)).toEqual(new Set([200, 429]));
+    expect(answered).toBe(144);
     expect(rehearsal.simulator.maxInFlight()).toBe(3);
     expect(rehearsal.simulator.requests).toHaveLength(answered);
     const rows = await rehearsal.ledger(answered);
@@ -64,8 +65,8 @@ describe('two replicas on one Postgres', () => {
     const calls = Array.from({ length: 20 }, (_, index) =>
       call(index % 2, key, `k${index} [[sim: deltas=5 every=5]]`),
     );
-    expect(new Set(await Promise.all(calls))).toEqual(new Set([200, 429]));
-    expect(rehearsal.simulator.maxInFlight()).toBeLessThanOrEqual(2);
+    expect(new Set(await Promise.all(calls))).toEqual(new Set([200]));
+    expect(rehearsal.simulator.maxInFlight()).toBe(2);
     await admin(rehearsal.url, 'DELETE', `/accounts/${account.id}`);
   });
 

@@ -52,6 +52,8 @@ export interface ReplicaOptions {
   /** Puts something between the scheduler and its pools. */
   readonly wrap?: (db: Queryable, pool: 'hot' | 'ledger') => Queryable;
   readonly url?: string;
+  readonly queueMs?: number;
+  readonly queueMax?: number;
   /** Absent: without a spool. */
   readonly spoolDir?: string;
 }
@@ -126,6 +128,8 @@ export class SchedulingRig {
         spoolDir: options.spoolDir,
         spoolMaxBytes: 16 * 1024 * 1024,
         ledgerKeepMonths: 0,
+        queueMs: options.queueMs ?? 10_000,
+        queueMax: options.queueMax ?? 1_000,
       },
       pino({ level: 'silent' }),
       new Metrics(),

@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AdmissionRequest, Decision, MoveRequest, Patience, Refusal } from './admission.ts';
+import type { AdmissionQueue } from './admission-queue.ts';
+import type { SchedulerSettings } from './clocks.ts';
+import type { Moves } from './moves.ts';
+import type { SettlementQueue } from './settlement-queue.ts';
+import { FULL } from './waiting-lines.ts';
+import type { WaitingRoom } from './waiting-room.ts';
+import { wishOf } from './wish.ts';
+
+/** How long a call is kept for what is on its way back; a settlement takes a few milliseconds. */
+const PLACE_RETURNS_MS = 1_000;
+/** What open calls hold, until they are settled; for how long nobody knows, so that there is no line for it. */
+const HELD: ReadonlySet<Refusal> = new Set(['tokens-rate', 'budget-held']);
+
+/**
+ * How calls come to their places: asked for at once where nobody of the same key came before, and in line where the
+ * answer is that all are taken.
+ */
+export class Entrance {
+  constructor(
+    private readonly admissions: AdmissionQueue,
+    private readonly moves: Moves,
+    private readonly settlements: SettlementQueue,
+    private readonly room: WaitingRoom,
+    private readonly settings: Pick<SchedulerSettings, 'queueMs'>,
+  ) {}
+
+  /** @throws AdmissionUnavailable, or the reason of the patience's signal */
+  async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
+    const { keyId, candidates } = request;
+    const waits = this.settings.queueMs > 0 ? patience : undefined;
+    const before = this.settlements.isReturning(keyId, candidates);
+    const decision = await this.ask(request, waits);
+    if (decision.admitted) return decision;
+    if (!HELD.has(decision.refusal) && (waits !== undefined || !FULL.has(decision.refusal))) return decision;
+    // A client may send its next call before its last one is settled: what is on its way back is not taken.
+    if (!before && !this.settlements.isReturning(keyId, candidates)) return decision;
+    const returned = this.settlements.returned(keyId, candidates);
+    await Promise.race([returned, sleep(PLACE_RETURNS_MS, undefined, { ref: false })]);
+    return this.ask(request, waits);
+  }
+
+  /** @throws AdmissionUnavailable, or the reason of the patience's signal */
+  async move(request: MoveRequest, patience?: Patience): Promise<Decision> {
+    const releases = this.room.releases;
+    const decision = await this.moves.move(request);
+    this.room.released(request.lease.accountId);
+    const { queueMs } = this.settings;
+    if (decision.admitted || decision.refusal !== 'accounts-full') return decision;
+    if (patience === undefined || queueMs === 0) return decision;
+    const { keyId } = request.lease;
+    // Its own place, which it has just given back, is none that it wants.
+    const again = this.room.releases !== releases + 1;
+    return this.room.enter({
+      ...patience,
+      keyId,
+      lane: 'generate',
+      until: Math.min(performance.now() + queueMs, patience.until ?? Infinity),
+      wish: wishOf({ lane: 'generate', candidates: request.candidates }),
+      needsKey: false,
+      refusal: decision.refusal,
+      again,
+      ask: (isOver) => (isOver() ? Promise.resolve(undefined) : this.moves.move(request)),
+    });
+  }
+
+  private async ask(request: AdmissionRequest, patience: Patience | undefined): Promise<Decision> {
+    if (patience === undefined) return this.admissions.ask(request);
+    const { keyId, lane } = request;
+    const { arrivedAt, signal } = patience;
+    const isLater = (): boolean => signal.aborted || this.room.isBehind(keyId, lane, arrivedAt);
+    const releases = this.room.releases;
+    const decision = await this.admissions.askUnless(isLater, request);
+    if (decision !== undefined && (decision.admitted || !FULL.has(decision.refusal))) return decision;
+    const waiting = this.room.enter({
+      ...patience,
+      keyId,
+      lane,
+      until: arrivedAt + this.settings.queueMs,
+      wish: wishOf(request),
+      needsKey: true,
+      refusal: decision?.refusal,
+      again: decision !== undefined && this.room.releases !== releases,
+      ask: (isOver) => this.admissions.askUnless(isOver, request, 'first'),
+    });
+    this.hurry(request);
+    return waiting;
+  }
+
+  /** Settlements that would give back what this call wants are not collected any longer. */
+  private hurry({ keyId, candidates }: AdmissionRequest): void {
+    if (this.settlements.isReturning(keyId, candidates)) void this.settlements.returned(keyId, candidates);
+  }
+}
