@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { readString, readWhole, refuseOtherCase, requireField } from './body-fields.ts';
 import { allowedHeaders, allowedQuery, checkSingle } from './call-headers.ts';
-import type { Call } from './dialect.ts';
+import type { Call, Session } from './dialect.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, readValue, scanBody } from './json-scan.ts';
+import type { PrefixShape } from './cacheable-prefix.ts';
 import { checkModelName } from './model-name.ts';
+import { sessionInUserId, sessionOf } from './session.ts';
 
 export interface AnthropicInput {
   readonly operation: 'generate' | 'count';
@@ -31,7 +33,17 @@ const HEADERS = [
 const EDITED = ['stream', 'anthropic_version', 'anthropic_beta', 'max_tokens', 'thinking'];
 
 /** Models named beside `model`: `BetaFallbackParam` and `BetaAdvisorTool20260301` of @anthropic-ai/sdk 1.12. */
-const OTHER_MODELS = compilePaths(['fallbacks[].model', 'tools[].model']);
+const OTHER_MODELS = ['fallbacks[].model', 'tools[].model'];
+const USER_ID = 'metadata.user_id';
+const WATCHED = compilePaths([...OTHER_MODELS, USER_ID]);
+
+/** The order of Anthropic's cache (docs, "Prompt caching"). */
+export const MESSAGES_PREFIX: PrefixShape = {
+  tools: ['tools'],
+  system: ['system'],
+  turns: ['messages'],
+  mark: 'cache_control',
+};
 
 /**
  * Reads POST /v1/messages and /v1/messages/count_tokens. `max_tokens` may be 0, which warms the prompt cache
@@ -44,12 +56,11 @@ export async function readAnthropicCall(input: AnthropicInput): Promise<Call> {
   const headers = allowedHeaders(input.headers, HEADERS);
   const query = allowedQuery(input.query, ['beta']);
 
-  const scan = await scanBody(body, OTHER_MODELS);
+  const counting = operation === 'count';
+  const scan = await scanBody(body, WATCHED, counting ? undefined : MESSAGES_PREFIX);
   refuseOtherCase(scan, ['model', 'messages', 'max_tokens', 'stream']);
   const model = requireField(scan, 'model', 'string');
   requireField(scan, 'messages', 'array');
-  const counting = operation === 'count';
-
   return {
     dialect: 'anthropic',
     operation,
@@ -65,10 +76,22 @@ export async function readAnthropicCall(input: AnthropicInput): Promise<Call> {
     ),
     framing: !counting && readStream(body, scan) ? 'sse' : 'json',
     maxOutputTokens: counting ? undefined : readMaxTokens(body, scan),
+    ...(!counting && { session: messagesSession(input.headers, body, scan, USER_ID) }),
     headers,
     query,
     body,
   };
+}
+
+/** @param userId the watched path of `metadata.user_id` */
+export function messagesSession(
+  headers: IncomingHttpHeaders,
+  body: Buffer,
+  scan: BodyScan,
+  userId: string,
+): Session | undefined {
+  const member = scan.found.find(({ path }) => path === userId);
+  return sessionOf(headers, body, scan, [{ source: 'metadata', member, read: sessionInUserId }]);
 }
 
 function readStream(body: Buffer, scan: BodyScan): boolean {
@@ -82,6 +105,7 @@ function readMaxTokens(body: Buffer, scan: BodyScan): number {
 }
 
 function otherModels(body: Buffer, scan: BodyScan): string[] {
-  const names = scan.found.map((found) => checkModelName(readString(body, found, found.path), found.path));
+  const named = scan.found.filter(({ path }) => OTHER_MODELS.includes(path));
+  const names = named.map((found) => checkModelName(readString(body, found, found.path), found.path));
   return [...new Set(names)];
 }

@@ -1,10 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { checkKind, readString, readWhole, refuseOtherCase, requireField } from './body-fields.ts';
+import { MESSAGES_PREFIX, messagesSession } from './anthropic-call.ts';
+import type { PrefixShape } from './cacheable-prefix.ts';
 import { allowedHeaders } from './call-headers.ts';
 import { type Call, CallError } from './dialect.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, type Found, scanBody } from './json-scan.ts';
 import { checkModelName } from './model-name.ts';
+import { sessionOf } from './session.ts';
 
 /** The runtime's operations, as the path names them (AWS Bedrock API reference, "Amazon Bedrock Runtime"). */
 export type BedrockOperation =
@@ -24,8 +27,16 @@ const HEADERS = ['accept', 'content-type', 'user-agent', 'x-amzn-bedrock-*'];
 /** Models named beside the one of the path, as in the Messages API. */
 const OTHER_MODELS = ['fallbacks[].model', 'tools[].model'];
 const CONVERSE_MODELS = OTHER_MODELS.map((path) => `additionalModelRequestFields.${path}`);
-const INVOKED = compilePaths(OTHER_MODELS);
+const USER_ID = 'metadata.user_id';
+const INVOKED = compilePaths([...OTHER_MODELS, USER_ID]);
 const CONVERSED = compilePaths(['inferenceConfig', 'inferenceConfig.maxTokens', ...CONVERSE_MODELS]);
+/** `cachePoint` is a block of its own (AWS docs, "Prompt caching for faster model inference"). */
+const CONVERSE_PREFIX: PrefixShape = {
+  tools: ['toolConfig'],
+  system: ['system'],
+  turns: ['messages'],
+  mark: 'cachePoint',
+};
 const COUNTED_MODELS = CONVERSE_MODELS.map((path) => `input.converse.${path}`);
 const COUNTED = compilePaths([
   'input',
@@ -47,15 +58,15 @@ export async function readBedrockCall(input: BedrockInput): Promise<Call> {
   switch (operation) {
     case 'invoke':
     case 'invoke-with-response-stream': {
-      const { maxOutputTokens, otherModels } = await readInvoke(body, 'generate');
+      const told = await readInvoke(body, 'generate', input.headers);
       const framing = operation === 'invoke' ? 'json' : 'event-stream';
-      return { ...known, ...GENERATE, dialect: 'bedrock-invoke', framing, maxOutputTokens, otherModels };
+      return { ...known, ...GENERATE, dialect: 'bedrock-invoke', framing, ...told };
     }
     case 'converse':
     case 'converse-stream': {
-      const { maxOutputTokens, otherModels } = await readConverse(body);
+      const told = await readConverse(body, input.headers);
       const framing = operation === 'converse' ? 'json' : 'event-stream';
-      return { ...known, ...GENERATE, dialect: 'bedrock-converse', framing, maxOutputTokens, otherModels };
+      return { ...known, ...GENERATE, dialect: 'bedrock-converse', framing, ...told };
     }
     case 'count-tokens':
       return { ...known, ...COUNT, ...(await readCount(body)) };
@@ -65,10 +76,14 @@ export async function readBedrockCall(input: BedrockInput): Promise<Call> {
 const GENERATE = { operation: 'generate', lane: 'generate' } as const;
 const COUNT = { operation: 'count', lane: 'count', framing: 'json', maxOutputTokens: undefined } as const;
 
-type Told = Pick<Call, 'maxOutputTokens' | 'otherModels'>;
+type Told = Pick<Call, 'maxOutputTokens' | 'otherModels' | 'session'>;
 
-async function readInvoke(body: Buffer, operation: 'generate' | 'count'): Promise<Told> {
-  const scan = await scanBody(body, INVOKED);
+async function readInvoke(
+  body: Buffer,
+  operation: 'generate' | 'count',
+  headers: IncomingHttpHeaders,
+): Promise<Told> {
+  const scan = await scanBody(body, INVOKED, operation === 'generate' ? MESSAGES_PREFIX : undefined);
   refuseOtherCase(scan, ['model', 'messages', 'max_tokens', 'anthropic_version']);
   // The service refuses it as extraneous; whoever stands in its place must not run another model for it.
   if (scan.members.has('model')) throw new CallError('model: belongs into the path, not into the body');
@@ -80,12 +95,16 @@ async function readInvoke(body: Buffer, operation: 'generate' | 'count'): Promis
   const otherModels = modelsAt(body, scan, OTHER_MODELS);
   if (operation === 'count') return { maxOutputTokens: undefined, otherModels };
   const max = requireField(scan, 'max_tokens', 'number');
-  return { maxOutputTokens: readWhole(body, max, 'max_tokens', 0, Number.MAX_SAFE_INTEGER), otherModels };
+  return {
+    maxOutputTokens: readWhole(body, max, 'max_tokens', 0, Number.MAX_SAFE_INTEGER),
+    otherModels,
+    session: messagesSession(headers, body, scan, USER_ID),
+  };
 }
 
 /** Only the model is required (`ConverseRequest` in @aws-sdk/client-bedrock-runtime 3.1164): a prompt's ARN holds the rest. */
-async function readConverse(body: Buffer): Promise<Told> {
-  const scan = await scanBody(body, CONVERSED);
+async function readConverse(body: Buffer, headers: IncomingHttpHeaders): Promise<Told> {
+  const scan = await scanBody(body, CONVERSED, CONVERSE_PREFIX);
   refuseOtherCase(scan, ['messages', 'inferenceConfig', 'additionalModelRequestFields', 'modelId']);
   if (scan.members.has('modelId')) throw new CallError('modelId: belongs into the path, not into the body');
   const messages = scan.members.get('messages');
@@ -97,6 +116,7 @@ async function readConverse(body: Buffer): Promise<Told> {
   return {
     maxOutputTokens: says ? readWhole(body, max, max.path, 0, Number.MAX_SAFE_INTEGER) : undefined,
     otherModels: modelsAt(body, scan, CONVERSE_MODELS),
+    session: sessionOf(headers, body, scan, []),
   };
 }
 
@@ -117,7 +137,7 @@ async function readCount(body: Buffer): Promise<Pick<Call, 'dialect' | 'otherMod
   const { start, end } = checkKind(inner, inner.path, ['string']).span;
   const counted = Buffer.from(JSON.parse(body.toString('utf8', start, end)) as string, 'base64');
   try {
-    const { otherModels } = await readInvoke(counted, 'count');
+    const { otherModels } = await readInvoke(counted, 'count', {});
     return { dialect: 'bedrock-invoke', otherModels };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;

@@ -21,6 +21,21 @@ export interface Span {
   readonly end: number;
 }
 
+/**
+ * Where a call's session was told: the relay's header, Claude Code's header, its `metadata.user_id`, OpenAI's
+ * `prompt_cache_key`, or nowhere, so that it is known by the prefix that the vendor caches.
+ */
+export type SessionSource = 'header' | 'claude-code' | 'metadata' | 'cache-key' | 'prefix';
+
+/** The conversation that a call is of, for which one account holds the vendor's cache. */
+export interface Session {
+  readonly source: SessionSource;
+  /** At most 512 bytes; the client's own, and means something only beside its key. */
+  readonly name: string;
+  /** The call asks for a cache that lives for an hour, not for the usual minutes. */
+  readonly forAnHour: boolean;
+}
+
 /** One client request, read once. `body` is the client's own bytes and is sent upstream unchanged. */
 export interface Call {
   readonly dialect: DialectName;
@@ -40,6 +55,8 @@ export interface Call {
   readonly framing: Framing;
   /** Output tokens asked for at most; undefined when the client did not say. */
   readonly maxOutputTokens: number | undefined;
+  /** Absent: it is of none, or nothing is cached for it. */
+  readonly session?: Session | undefined;
   /** The vendor's meaningful request headers, lower-case names, by the dialect's allow-list; no credential. */
   readonly headers: Readonly<Record<string, string>>;
   /** Query parameters worth forwarding (for example `beta=true`), without any credential; '' or `a=b&c=d`. */

@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { checkKind, readString, readWhole, requireField } from './body-fields.ts';
+import type { PrefixShape } from './cacheable-prefix.ts';
 import { allowedHeaders, allowedQuery } from './call-headers.ts';
-import { type Call, CallError, type Framing, type Operation, type Span } from './dialect.ts';
+import { type Call, CallError, type Framing, type Operation, type Session, type Span } from './dialect.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, type Found, scanBody } from './json-scan.ts';
 import { checkModelName } from './model-name.ts';
+import { sessionOf } from './session.ts';
 
 export interface GeminiInput {
   readonly version: 'v1' | 'v1beta';
@@ -36,6 +38,14 @@ const WATCHED = compilePaths([
   'generationConfig|generation_config.candidateCount|candidate_count',
 ]);
 
+/** Implicit caching goes by a common beginning (docs, "Context caching"). */
+const PREFIX_SHAPE: PrefixShape = {
+  tools: ['tools'],
+  system: ['systemInstruction', 'system_instruction'],
+  turns: ['contents'],
+  userUnlessSaid: true,
+};
+
 const MODEL_PATHS = ['model', 'generateContentRequest.model', 'requests[].model'];
 const PREFIX = 'models/';
 /** Google's own bound is 8; a hold is reckoned from it. */
@@ -53,7 +63,8 @@ export async function readGeminiCall(input: GeminiInput): Promise<Call> {
   const query = allowedQuery(input.query, ['alt']);
   const framing = framingOf(verb, query);
 
-  const scan = await scanBody(body, WATCHED);
+  const generates = operation === 'generate';
+  const scan = await scanBody(body, WATCHED, generates ? PREFIX_SHAPE : undefined);
   checkContent(operation, scan);
   return {
     dialect: 'gemini',
@@ -62,11 +73,22 @@ export async function readGeminiCall(input: GeminiInput): Promise<Call> {
     model,
     modelSpans: modelSpans(body, scan, model),
     framing,
-    maxOutputTokens: operation === 'generate' ? readMaxOutput(body, scan) : undefined,
+    maxOutputTokens: generates ? readMaxOutput(body, scan) : undefined,
+    ...(generates && { session: readSession(input.headers, body, scan) }),
     headers: allowedHeaders(input.headers, HEADERS),
     query,
     body,
   };
+}
+
+/**
+ * An explicit cache is of one account's project and is the prefix by name; it lives for an hour unless it was made for
+ * another time (docs, "Context caching").
+ */
+function readSession(headers: IncomingHttpHeaders, body: Buffer, scan: BodyScan): Session | undefined {
+  const member = scan.members.get('cachedContent') ?? scan.members.get('cached_content');
+  const session = sessionOf(headers, body, scan, [{ source: 'prefix', member }]);
+  return session && { ...session, forAnHour: member?.kind === 'string' };
 }
 
 function framingOf(verb: string, query: string): Framing {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { setImmediate } from 'node:timers/promises';
+import { CacheablePrefix, type PrefixShape } from './cacheable-prefix.ts';
 import { CallError, type Span } from './dialect.ts';
 import { JsonMachine, type JsonProblem } from './json-machine.ts';
 import { type JsonListener, type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
@@ -26,6 +27,8 @@ export interface BodyScan {
   readonly members: ReadonlyMap<string, Member>;
   /** In the order of the body. */
   readonly found: readonly Found[];
+  /** Only where its shape was given. */
+  readonly prefix?: CacheablePrefix | undefined;
 }
 
 const LIMITS = { depth: 200, names: 250_000 };
@@ -42,9 +45,9 @@ const TURN_MS = 4;
  * @throws CallError (400) when the body is not UTF-8 JSON with an object on top, breaks a bound (200 levels, 250,000
  * names, 1,000 of them at the top), or gives a top-level name or a watched one twice, however it is spelled.
  */
-export async function scanBody(body: Buffer, watch: PathNode): Promise<BodyScan> {
+export async function scanBody(body: Buffer, watch: PathNode, shape?: PrefixShape): Promise<BodyScan> {
   if (body.length === 0) throw new CallError('body: must be a JSON object, but is empty');
-  const listener = new BodyListener(watch);
+  const listener = new BodyListener(watch, shape && new CacheablePrefix(shape));
   const machine = new JsonMachine(listener, LIMITS);
   const yields = body.length > ONE_TURN_BYTES;
   let turn = yields ? performance.now() : 0;
@@ -82,14 +85,20 @@ class BodyListener implements JsonListener, BodyScan {
   private memberStart = 0;
   private readonly starts: number[] = [];
 
-  constructor(watch: PathNode) {
+  constructor(
+    watch: PathNode,
+    readonly prefix: CacheablePrefix | undefined,
+  ) {
     this.cursor = new PathCursor(watch);
   }
 
   name(token: JsonToken): void {
     const twice = this.cursor.name(token);
     if (twice !== undefined) this.fail(`${twice}: is given twice`);
-    if (this.depth > 1) return;
+    if (this.depth > 1) {
+      this.prefix?.name(token, this.depth);
+      return;
+    }
     if (token.long || token.end - token.start > MAX_NAME_BYTES) {
       this.fail(`body: a name has more than ${MAX_NAME_BYTES} bytes`);
       return;
@@ -97,23 +106,27 @@ class BodyListener implements JsonListener, BodyScan {
     this.member = tokenText(token);
     if (this.members.has(this.member)) this.fail(`${shown(this.member)}: is given twice`);
     else if (this.members.size === MAX_MEMBERS) this.fail(`body: has more than ${MAX_MEMBERS} fields`);
+    this.prefix?.member(this.member);
   }
 
   scalar(kind: ScalarKind, token: JsonToken, end: number): void {
     const path = this.cursor.value()?.path;
     if (path !== undefined) this.find(path, kind, token.at, end);
     if (this.depth === 1) this.members.set(this.member, { kind, span: { start: token.at, end } });
+    this.prefix?.scalar(kind, token, end, this.depth);
   }
 
   open(array: boolean, at: number): void {
     if (this.depth === 0 && array) this.fail('body: must be a JSON object');
     if (this.depth === 1) this.memberStart = at;
     if (this.cursor.open(array)?.path !== undefined) this.starts.push(at);
+    this.prefix?.open(array, this.depth);
     this.depth += 1;
   }
 
   close(at: number, array: boolean): void {
     this.depth -= 1;
+    this.prefix?.close(at, this.depth);
     const kind = array ? 'array' : 'object';
     const path = this.cursor.close()?.path;
     if (path !== undefined) this.find(path, kind, this.starts.pop() ?? at, at + 1);

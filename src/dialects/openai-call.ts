@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { checkKind, readString, readWhole, refuseOtherCase, requireField } from './body-fields.ts';
+import type { PrefixShape } from './cacheable-prefix.ts';
 import { allowedHeaders } from './call-headers.ts';
 import { type Call, CallError, type Operation } from './dialect.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, readValue, scanBody } from './json-scan.ts';
 import { checkModelName } from './model-name.ts';
+import { type NamedSession, sessionOf } from './session.ts';
 
 export interface OpenaiInput {
   readonly route: 'chat' | 'embeddings' | 'responses';
@@ -54,13 +56,23 @@ const NAMES = [
 interface Route {
   readonly dialect: 'openai' | 'openai-responses';
   readonly operation: Operation;
+  readonly prefix?: PrefixShape;
   readonly check: (body: Buffer, scan: BodyScan) => number | undefined;
 }
 
+/** Whole prompts are cached from their beginning, without marks (docs, "Prompt caching"); tools stand before the rest. */
+const CHAT: PrefixShape = { tools: ['tools'], system: [], turns: ['messages'] };
+const RESPONSES: PrefixShape = { tools: ['tools'], system: ['instructions'], turns: ['input'] };
+
 const ROUTES: Readonly<Record<OpenaiInput['route'], Route>> = {
-  chat: { dialect: 'openai', operation: 'generate', check: checkChat },
+  chat: { dialect: 'openai', operation: 'generate', prefix: CHAT, check: checkChat },
   embeddings: { dialect: 'openai', operation: 'embed', check: checkEmbeddings },
-  responses: { dialect: 'openai-responses', operation: 'generate', check: checkResponses },
+  responses: {
+    dialect: 'openai-responses',
+    operation: 'generate',
+    prefix: RESPONSES,
+    check: checkResponses,
+  },
 };
 
 /**
@@ -69,9 +81,9 @@ const ROUTES: Readonly<Record<OpenaiInput['route'], Route>> = {
  * @throws CallError (400) that names the field.
  */
 export async function readOpenaiCall({ route, headers, body }: OpenaiInput): Promise<Call> {
-  const { dialect, operation, check } = ROUTES[route];
+  const { dialect, operation, prefix, check } = ROUTES[route];
   const allowed = allowedHeaders(headers, HEADERS);
-  const scan = await scanBody(body, WATCHED);
+  const scan = await scanBody(body, WATCHED, prefix);
   refuseOtherCase(scan, NAMES);
   const model = requireField(scan, 'model', 'string');
   const maxOutputTokens = check(body, scan);
@@ -88,10 +100,16 @@ export async function readOpenaiCall({ route, headers, body }: OpenaiInput): Pro
     ),
     framing: streams ? 'sse' : 'json',
     maxOutputTokens,
+    ...(prefix && { session: sessionOf(headers, body, scan, [cacheKey(scan)]) }),
     headers: allowed,
     query: '',
     body,
   };
+}
+
+/** `prompt_cache_key`: what OpenAI itself routes by, so that like calls meet one cache (openai 6.49, `ResponseCreateParams`). */
+function cacheKey(scan: BodyScan): NamedSession {
+  return { source: 'cache-key', member: scan.members.get('prompt_cache_key') };
 }
 
 function otherModels(body: Buffer, scan: BodyScan): string[] {
