@@ -46,6 +46,8 @@ export interface Env {
   readonly metricsPort: number | undefined;
   readonly logLevel: string;
   readonly clocks: Clocks;
+  /** How long calls are admitted without the database; 0 = not at all. */
+  readonly graceMs: number;
   /** How often a replica proves that it lives, and after how long a silent one is dead. */
   readonly heartbeatMs: number;
   readonly epochTtlMs: number;
@@ -121,7 +123,6 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
   };
 
   notYet('RELAY_WORKERS', '1');
-  notYet('RELAY_DB_GRACE_SECONDS', '0');
 
   const databaseUrl = text('DATABASE_URL');
   if (databaseUrl !== undefined && !DATABASE_URL.test(databaseUrl)) problems.push(DATABASE_URL_RULE);
@@ -181,6 +182,7 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
       requestHeadersMs: ms('RELAY_REQUEST_HEADERS_TIMEOUT_MS', 15_000),
       bodyIdleMs: ms('RELAY_BODY_IDLE_TIMEOUT_MS', 30_000),
     }),
+    graceMs: whole('RELAY_DB_GRACE_SECONDS', 30, 0, 300) * 1_000,
     heartbeatMs: ms('RELAY_HEARTBEAT_MS', 3_000),
     epochTtlMs: ms('RELAY_EPOCH_TTL_MS', 10_000),
     sweepMs: ms('RELAY_SWEEP_MS', 2_000),

@@ -18,8 +18,22 @@ export interface ApiKey {
   readonly bindingPolicy: 'strict' | 'fallback';
   /** Calls at once over all replicas; null = unlimited. */
   readonly maxConcurrency: number | null;
+  /** Its own bounds, then those of its team and the teams above that; admission goes by the rows themselves. */
+  readonly bounds: readonly Bound[];
   readonly tags: readonly string[];
   readonly enabled: boolean;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
+}
+
+/** What a key or a team is held to, as far as a call must be judged without the database. */
+export interface Bound {
+  /** Of the key or the team. */
+  readonly id: string;
+  /** It has only so many places. */
+  readonly places: boolean;
+  /** It has a budget of any period. */
+  readonly budget: boolean;
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
 }

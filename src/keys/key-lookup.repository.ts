@@ -1,5 +1,5 @@
 import type { Statement } from '../database/statement.ts';
-import type { ApiKey } from './api-key.ts';
+import type { ApiKey, Bound } from './api-key.ts';
 
 /** A key's settings as the database has them; anything may be wrong with a row that was restored or edited by hand. */
 export interface KeyLookupRow {
@@ -12,10 +12,22 @@ const SETTINGS = `k.id, k.version, k.name, k.scopes, k.models, k.accounts, k.gro
   k.binding_policy as "bindingPolicy", k.max_concurrency as "maxConcurrency", k.tags, k.enabled,
   k.expires_at as "expiresAt", k.revoked_at as "revokedAt", clock_timestamp() as now`;
 
+const BOUND = (row: string, up: string): string => `select ${up} as up, ${row}.id,
+    ${row}.max_concurrency is not null as places,
+    coalesce(${row}.budget_day_nanos, ${row}.budget_month_nanos, ${row}.budget_total_nanos) is not null as budget,
+    ${row}.requests_per_minute as "requestsPerMinute", ${row}.tokens_per_minute as "tokensPerMinute"`;
+
+/** The key's own, then those of its team and the teams above that. */
+const BOUNDS = `(select jsonb_agg(to_jsonb(b) - 'up' order by b.up) from (
+    ${BOUND('k', '0')}
+    union all
+    ${BOUND('t', 'p.up')} from teams own cross join unnest(own.path) with ordinality p (id, up)
+      join teams t on t.id = p.id where own.id = k.team_id) b) as bounds`;
+
 /** One look into the primary key of the digests, one into that of the keys. */
 export const FIND_KEY_BY_DIGEST: Statement = {
   name: 'find-key-by-digest',
-  text: `select ${SETTINGS}, s.prefix, s.expires_at as "secretExpiresAt"
+  text: `select ${SETTINGS}, ${BOUNDS}, s.prefix, s.expires_at as "secretExpiresAt"
            from api_key_secrets s join api_keys k on k.id = s.key_id
           where s.digest = $1 and k.deleted_at is null`,
 };
@@ -35,7 +47,7 @@ export interface FoundKey {
 /** @returns undefined for a row that is not whole: such a key opens nothing */
 export function readKeyRow(row: KeyLookupRow): FoundKey | undefined {
   const { id, version, name, prefix, bindingPolicy, maxConcurrency, enabled, secretExpiresAt } = row;
-  const { scopes, models, accounts, groups, tags, expiresAt, revokedAt } = row;
+  const { scopes, models, accounts, groups, bounds, tags, expiresAt, revokedAt } = row;
   const whole =
     isText(id) &&
     isText(version) &&
@@ -48,6 +60,9 @@ export function readKeyRow(row: KeyLookupRow): FoundKey | undefined {
     (groups === null || isTexts(groups)) &&
     (bindingPolicy === 'strict' || bindingPolicy === 'fallback') &&
     (maxConcurrency === null || isPlaces(maxConcurrency)) &&
+    Array.isArray(bounds) &&
+    bounds.every(isBound) &&
+    bounds[0]?.id === id &&
     isTexts(tags) &&
     typeof enabled === 'boolean' &&
     isMoment(expiresAt) &&
@@ -65,6 +80,7 @@ export function readKeyRow(row: KeyLookupRow): FoundKey | undefined {
     groups,
     bindingPolicy,
     maxConcurrency,
+    bounds,
     tags,
     enabled,
     expiresAt,
@@ -83,6 +99,20 @@ function isTexts(value: unknown): value is string[] {
 
 function isPlaces(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0;
+}
+
+function isBound(value: unknown): value is Bound {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, places, budget, requestsPerMinute, tokensPerMinute } = value as Partial<
+    Record<keyof Bound, unknown>
+  >;
+  const rates = [requestsPerMinute, tokensPerMinute];
+  return (
+    isText(id) &&
+    typeof places === 'boolean' &&
+    typeof budget === 'boolean' &&
+    rates.every((rate) => rate === null || isPlaces(rate))
+  );
 }
 
 /** `infinity` arrives as a number, and is no moment either. */

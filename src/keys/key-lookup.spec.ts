@@ -1,5 +1,12 @@
 import { readKeyRow, type KeyLookupRow } from './key-lookup.repository.ts';
 
+const BOUND = {
+  id: '01890a5d-ac96-774b-bcce-b302099a8057',
+  places: false,
+  budget: false,
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+};
 const ROW: KeyLookupRow = {
   id: '01890a5d-ac96-774b-bcce-b302099a8057',
   version: '7',
@@ -11,6 +18,7 @@ const ROW: KeyLookupRow = {
   groups: null,
   bindingPolicy: 'strict',
   maxConcurrency: null,
+  bounds: [BOUND],
   tags: [],
   enabled: true,
   expiresAt: null,
@@ -37,6 +45,11 @@ describe('a key row', () => {
     ['groups', [null]],
     ['bindingPolicy', ''],
     ['maxConcurrency', -1],
+    ['bounds', undefined],
+    ['bounds', []],
+    ['bounds', [{ ...BOUND, id: 'another' }]],
+    ['bounds', [BOUND, { ...BOUND, budget: null }]],
+    ['bounds', [{ ...BOUND, tokensPerMinute: 0 }]],
     ['tags', undefined],
     ['enabled', null],
     ['enabled', 1],

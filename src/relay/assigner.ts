@@ -22,6 +22,7 @@ import { type Way, wayTo } from './candidates.ts';
 import { leftError } from './cut.ts';
 import type { Exchange } from './exchange.ts';
 import { Left } from './flow.ts';
+import { graceTerms } from './grace-terms.ts';
 import { noCandidate } from './no-candidate.ts';
 import { refusedAdmission } from './refused-admission.ts';
 import type { Try } from './try.ts';
@@ -144,7 +145,7 @@ export class Assigner {
   private async ask(
     exchange: Exchange,
     call: Call,
-    { key, pool }: Chance,
+    { key, pool, accounts }: Chance,
     arrivedAt: number,
   ): Promise<Decision> {
     const request = {
@@ -156,6 +157,7 @@ export class Assigner {
       model: call.model,
       candidates: pool,
       kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
+      grace: graceTerms(key, accounts),
     };
     try {
       return await this.scheduler.admit(request, patienceOf(exchange, arrivedAt)).catch(asTold);

@@ -32,7 +32,14 @@ function account(id: string, more: Partial<Account> = {}): Account {
 
 function key(more: Partial<ApiKey> = {}): ApiKey {
   const base = { id: 'key', version: 1n, name: 'n', prefix: 'rk_', scopes: ['claude'], models: ['*'] };
-  const none = { accounts: null, groups: null, maxConcurrency: null, expiresAt: null, revokedAt: null };
+  const none = {
+    accounts: null,
+    groups: null,
+    maxConcurrency: null,
+    bounds: [],
+    expiresAt: null,
+    revokedAt: null,
+  };
   return { ...base, ...none, bindingPolicy: 'strict', tags: [], enabled: true, ...more };
 }
 

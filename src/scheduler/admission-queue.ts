@@ -41,6 +41,8 @@ export class AdmissionQueue {
     private readonly replica: Replica,
     private readonly strays: Strays,
     private readonly observe: BatchObserver,
+    /** What becomes of a request that the database could not be asked about; undefined: it is refused. */
+    private readonly without: (request: AdmissionRequest, error: unknown) => Decision | undefined,
   ) {}
 
   /** @throws AdmissionUnavailable */
@@ -93,7 +95,15 @@ export class AdmissionQueue {
       const behind =
         failureOf(error) === 'again' ? [] : [...this.urgent.splice(0), ...this.waiting.splice(0)];
       const refused = unavailable(error);
-      for (const { reject } of [...batch, ...behind]) reject(refused);
+      for (const { request, isOff, resolve, reject } of [...batch, ...behind]) {
+        if (isOff()) {
+          resolve(undefined);
+          continue;
+        }
+        const decision = this.without(request, refused);
+        if (decision === undefined) reject(refused);
+        else resolve(decision);
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Lane } from '../dialects/dialect.ts';
+import type { Rate } from './rate-stamps.ts';
 
 /** An account that may serve the call, by the caller's knowledge of kinds, model policies and bindings. */
 export interface Candidate {
@@ -30,6 +31,20 @@ export interface AdmissionRequest {
   readonly preferredAccountId?: string | undefined;
   /** Absent: nothing is held, and every price is taken for known. */
   readonly hold?: Hold | undefined;
+  /** How it may be admitted while the database is away; absent = not at all: a budget binds its key, or it is not known. */
+  readonly grace?: GraceTerms | undefined;
+}
+
+/** By what memory knows of the limits of a key and of accounts. */
+export interface GraceTerms {
+  /** The key, or a team above it, has only so many places. */
+  readonly limited: boolean;
+  /** Of the key and the teams above it. */
+  readonly rates: readonly Rate[];
+  /** The key's team and those above it. */
+  readonly teams: readonly string[];
+  readonly isLimited: (accountId: string) => boolean;
+  readonly priorityOf: (accountId: string) => number;
 }
 
 /** What a call may come to, estimated on the high side, and held of its key and teams until it has ended. */

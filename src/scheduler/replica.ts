@@ -36,6 +36,11 @@ export class Replica {
     return this.now() - this.beatAt < this.aliveMs ? this.epoch : undefined;
   }
 
+  /** The epoch that open rows of this process stand under, however long ago it last beat; undefined: none, or closed. */
+  last(): string | undefined {
+    return this.epoch;
+  }
+
   /** True after a whole limit of beats without a gap: only then does another's silence mean anything. */
   isSteady(): boolean {
     return this.current() !== undefined && this.now() - this.steadySince >= this.clocks.epochTtlMs;

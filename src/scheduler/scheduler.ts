@@ -17,6 +17,7 @@ import {
 import { AdmissionQueue } from './admission-queue.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import { Entrance } from './entrance.ts';
+import { Grace, type GraceNeighbours, watched } from './grace.ts';
 import { Maintenance } from './maintenance.ts';
 import { Moves } from './moves.ts';
 import { Replays } from './replays.ts';
@@ -48,6 +49,9 @@ const LAST_FLUSH_MS = 5_000;
  */
 @Injectable()
 export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly hot: Queryable;
+  private readonly ledger: Queryable;
+  private readonly grace: Grace;
   private readonly strays = new Strays();
   private readonly replica: Replica;
   private readonly room: WaitingRoom;
@@ -58,13 +62,17 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private closing: Promise<void> | undefined;
 
   constructor(
-    @Inject(HOT_POOL) private readonly hot: Queryable,
-    @Inject(LEDGER_POOL) private readonly ledger: Queryable,
+    @Inject(HOT_POOL) hotPool: Queryable,
+    @Inject(LEDGER_POOL) ledgerPool: Queryable,
     @Inject(ENV) settings: SchedulerSettings,
     @Inject(LOGGER) private readonly log: Logger,
     private readonly metrics: Metrics,
   ) {
     this.spooling = new Spooling(settings, this.spoolEvents());
+    const last = (): string | undefined => this.replica.last();
+    this.grace = new Grace({ last }, settings.graceMs, this.graceNeighbours());
+    const hot = (this.hot = watched(hotPool, this.grace));
+    const ledger = (this.ledger = watched(ledgerPool, this.grace));
     this.replica = new Replica(ledger, settings, (epoch, installation) =>
       this.spooling.use(epoch, installation),
     );
@@ -73,8 +81,12 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       waiting: (count) => metrics.callsWaiting(count),
       waited: (ms, end) => metrics.callWaited(ms, end),
     });
-    const admissions = new AdmissionQueue(hot, this.replica, this.strays, (rows, ms) =>
-      metrics.batch('admit', rows, ms),
+    const admissions = new AdmissionQueue(
+      hot,
+      this.replica,
+      this.strays,
+      (rows, ms) => metrics.batch('admit', rows, ms),
+      (request, error) => this.grace.decide(request, error),
     );
     const moves = new Moves(hot, this.replica);
     this.entrance = new Entrance(admissions, moves, this.settlements, this.room, settings);
@@ -106,7 +118,8 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
 
   /** True, or why nothing can be admitted now. */
   readiness(): true | string {
-    if (this.replica.current() === undefined) return 'no heartbeat reaches the database';
+    if (this.replica.current() === undefined && !this.grace.isOpen)
+      return 'no heartbeat reaches the database';
     return this.settlements.isFull ? 'too many settlements wait for the database' : true;
   }
 
@@ -123,7 +136,9 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    */
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
-    return this.entrance.admit(request, patience);
+    const decision = await this.entrance.admit(request, patience);
+    if (decision.admitted) this.grace.learn(decision.lease);
+    return decision;
   }
 
   /**
@@ -133,8 +148,16 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    * @throws AdmissionUnavailable also when the call is not open any more: its replica was taken for dead; or the reason
    * of the patience's signal
    */
-  move(request: MoveRequest, patience?: Patience): Promise<Decision> {
-    return this.entrance.move(request, patience);
+  async move(request: MoveRequest, patience?: Patience): Promise<Decision> {
+    const { requestId } = request.lease;
+    try {
+      const decision = await this.entrance.move(request, patience);
+      if (!decision.admitted) this.grace.doubt(requestId);
+      return decision;
+    } catch (error) {
+      this.grace.doubt(requestId);
+      throw error;
+    }
   }
 
   /** Calls that wait on this replica, by key and lane. */
@@ -153,12 +176,12 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   /**
-   * Resolves when the ledger row is committed and the places are back; waits as long as the database is away. What is
-   * in the spool by then is settled even if this process does not live to see it.
+   * Resolves when the ledger row is committed, and the places are back or have passed to another call; waits as long as
+   * the database is away. What is in the spool by then is settled even if this process does not live to see it.
    */
   settle(settlement: Settlement): Promise<void> {
     this.spooling.end(settlement);
-    return this.settlements.settle(settlement);
+    return this.settlements.settle(this.grace.ended(settlement));
   }
 
   /** Sends what is collected now and waits until it is committed. */
@@ -173,11 +196,21 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   /** @see coolAccount */
-  cool(cooling: Cooling): Promise<Cooled> {
-    return coolAccount(this.hot, cooling);
+  async cool(cooling: Cooling): Promise<Cooled> {
+    const { accountId } = cooling;
+    try {
+      const cooled = await coolAccount(this.hot, cooling);
+      if (cooled.forMs !== undefined) this.grace.cool({ accountId, forMs: cooled.forMs });
+      return cooled;
+    } catch (error) {
+      // How much of a pool may rest, only the database knows.
+      if (cooling.pool === undefined) this.grace.cool(cooling);
+      throw error;
+    }
   }
 
   clearCooldowns(accountId: string): Promise<void> {
+    this.grace.uncool(accountId);
     return clearCooldowns(this.hot, accountId);
   }
 
@@ -201,6 +234,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
 
   private async closeOnce(): Promise<void> {
     this.maintenance.stop();
+    this.grace.giveBack();
     await Promise.race([this.settlements.flush(), sleep(LAST_FLUSH_MS, undefined, { ref: false })]);
     this.settlements.stop();
     const left = this.settlements.size;
@@ -213,6 +247,19 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     } catch (error) {
       this.log.warn({ err: error }, 'this replica ends without telling the database; the others will notice');
     }
+  }
+
+  private graceNeighbours(): GraceNeighbours {
+    return {
+      isSafe: () => this.spooling.state === 'writing',
+      settle: (settlement) => void this.settlements.settle(settlement),
+      freed: (settlement) => this.room.released(settlement.accountId, settlement),
+      changed: (away) => {
+        if (away) this.log.warn('the database is away');
+        else this.log.info('the database answers again');
+      },
+      admitted: () => this.metrics.graceAdmitted(),
+    };
   }
 
   private replays(): Replays {

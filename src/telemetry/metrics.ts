@@ -124,6 +124,11 @@ export class Metrics {
     'Counters that did not say what the open calls came to, and were set right: always 0',
     [],
   );
+  private readonly graceAdmissions = this.counter(
+    'grace_admissions_total',
+    'Calls admitted while the database was away',
+    [],
+  );
   private readonly spoolWritable = this.gauge('spool_writable', '1 while the spool takes records', []);
   private readonly spoolBytes = this.gauge('spool_bytes', 'Size of the spool of this process', []);
 
@@ -231,6 +236,10 @@ export class Metrics {
 
   callWaited(ms: number, end: 'admitted' | 'refused' | 'late' | 'left' | 'failed'): void {
     this.waits.observe({ end }, ms / 1000);
+  }
+
+  graceAdmitted(): void {
+    this.graceAdmissions.inc();
   }
 
   countersRepaired(count: number): void {

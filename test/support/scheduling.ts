@@ -56,6 +56,8 @@ export interface ReplicaOptions {
   readonly queueMax?: number;
   /** Absent: without a spool. */
   readonly spoolDir?: string;
+  /** Absent: nothing is admitted without the database. */
+  readonly graceMs?: number;
 }
 
 /** A database of its own and any number of schedulers on it, each with its own pools, as replicas have them. */
@@ -130,6 +132,7 @@ export class SchedulingRig {
         ledgerKeepMonths: 0,
         queueMs: options.queueMs ?? 10_000,
         queueMax: options.queueMax ?? 1_000,
+        graceMs: options.graceMs ?? 0,
       },
       pino({ level: 'silent' }),
       new Metrics(),
