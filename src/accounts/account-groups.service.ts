@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { violates } from '../database/database-conflict.ts';
 import { ProblemError } from '../errors/problem-error.ts';
 import { AccountChanges } from './account-changes.ts';
 import { refuse } from './account-checks.ts';
@@ -16,7 +17,6 @@ import {
   type AccountGroup,
 } from './account-groups.repository.ts';
 import { bumpAccounts } from './accounts.repository.ts';
-import { violates } from './database-conflict.ts';
 
 interface Edit {
   readonly before: AccountGroup;

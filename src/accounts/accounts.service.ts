@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import { violates } from '../database/database-conflict.ts';
 import { ProblemError } from '../errors/problem-error.ts';
 import { AddressPolicy } from '../upstream/address-policy.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
@@ -23,7 +24,6 @@ import {
 import { checkBehind, checkProxyUrl } from './account-proxy.ts';
 import { secretOf } from './account-secret.ts';
 import { CredentialHeld, CredentialVault } from './credential-vault.ts';
-import { violates } from './database-conflict.ts';
 
 /** A renewal holds a credential's row for 8 s at most; an edit that meets one is tried again for a little longer. */
 const EDIT_TRIES = 40;

@@ -11,7 +11,7 @@ import {
   type Database,
   type SealedCredential,
 } from './credentials.repository.ts';
-import { isLockRefused } from './database-conflict.ts';
+import { isLockRefused } from '../database/database-conflict.ts';
 import { KEY_RING } from './key-ring.ts';
 import { seal, SealBroken, unseal, type KeyRing, type SealedPlace } from './sealing.ts';
 

@@ -39,6 +39,14 @@ export const BoundIds = (): PropertyDecorator =>
     }),
   );
 
+/** An id, or null to take it back. */
+export const OwnTeam = (): PropertyDecorator =>
+  applyDecorators(
+    MayBeNull(),
+    IsUUID(),
+    ApiPropertyOptional({ type: String, format: 'uuid', nullable: true }),
+  );
+
 /** Names of models with `*` in any place. */
 export const ModelPatterns = (): PropertyDecorator =>
   applyDecorators(

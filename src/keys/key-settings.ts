@@ -1,4 +1,5 @@
 import type { CreateKeyDto, KeyDto, UpdateKeyDto } from './key.dto.ts';
+import { changedLimits, type Limits, NO_LIMITS, showLimits } from './limits.ts';
 
 /** What an administrator sets on a key. */
 export interface KeySettings {
@@ -8,7 +9,9 @@ export interface KeySettings {
   readonly accounts: readonly string[] | null;
   readonly groups: readonly string[] | null;
   readonly bindingPolicy: 'strict' | 'fallback';
-  readonly maxConcurrency: number | null;
+  readonly limits: Limits;
+  /** Null: its spend counts on no team. */
+  readonly team: string | null;
   readonly tags: readonly string[];
   readonly enabled: boolean;
   readonly expiresAt: Date | null;
@@ -30,7 +33,8 @@ const NEW_KEY: Omit<KeySettings, 'name'> = {
   accounts: null,
   groups: null,
   bindingPolicy: 'strict',
-  maxConcurrency: null,
+  limits: NO_LIMITS,
+  team: null,
   tags: [],
   enabled: true,
   expiresAt: null,
@@ -50,7 +54,8 @@ export function changedSettings(wish: CreateKeyDto | UpdateKeyDto, before: KeySe
     accounts: or(ids(wish.accounts), before.accounts),
     groups: or(ids(wish.groups), before.groups),
     bindingPolicy: or(wish.bindingPolicy, before.bindingPolicy),
-    maxConcurrency: wish.limits === null ? null : or(wish.limits?.concurrency, before.maxConcurrency),
+    limits: changedLimits(wish.limits, before.limits),
+    team: or(wish.team && wish.team.toLowerCase(), before.team),
     tags: or(wish.tags, before.tags),
     enabled: or(wish.enabled, before.enabled),
     expiresAt: or(moment(wish.expiresAt), before.expiresAt),
@@ -68,7 +73,8 @@ export function showKey(record: KeyRecord, secret?: string): KeyDto {
     accounts: record.accounts === null ? null : [...record.accounts],
     groups: record.groups === null ? null : [...record.groups],
     bindingPolicy: record.bindingPolicy,
-    limits: { concurrency: record.maxConcurrency },
+    limits: showLimits(record.limits),
+    team: record.team,
     tags: [...record.tags],
     enabled: record.enabled,
     expiresAt: record.expiresAt?.toISOString() ?? null,

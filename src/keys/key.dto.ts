@@ -13,20 +13,11 @@ import {
 } from 'class-validator';
 import { MayBeAbsent, MayBeNull, PRINTABLE_NAME, PRINTABLE_NAME_PROBLEM } from '../admin/optional-field.ts';
 import { IsDateTime } from './date-time.ts';
-import { BoundIds, ModelPatterns, Scopes, Tags } from './key-fields.ts';
+import { BoundIds, ModelPatterns, OwnTeam, Scopes, Tags } from './key-fields.ts';
+import { LimitsDto, ShownLimitsDto } from './limits.dto.ts';
+import { StandingDto } from './standing.dto.ts';
 
-const MOST_PLACES = 100_000;
 const MOST_OVERLAP_SECONDS = 30 * 24 * 3600;
-
-export class KeyLimitsDto {
-  /** Calls at once, over all replicas; null or absent: no limit of the key's own. */
-  @MayBeNull()
-  @IsInt()
-  @Min(1)
-  @Max(MOST_PLACES)
-  @ApiPropertyOptional({ type: 'integer', nullable: true, minimum: 1, maximum: MOST_PLACES })
-  concurrency?: number | null;
-}
 
 export class CreateKeyDto {
   /** For people; need not be unique. */
@@ -61,9 +52,13 @@ export class CreateKeyDto {
   @MayBeNull()
   @IsObject()
   @ValidateNested()
-  @Type(() => KeyLimitsDto)
-  @ApiPropertyOptional({ type: () => KeyLimitsDto, nullable: true })
-  limits?: KeyLimitsDto | null;
+  @Type(() => LimitsDto)
+  @ApiPropertyOptional({ type: () => LimitsDto, nullable: true })
+  limits?: LimitsDto | null;
+
+  /** Id of the team that its calls count on, with all teams above it; null or absent: none. */
+  @OwnTeam()
+  team?: string | null;
 
   /** From then on the key opens nothing, by the clock of the database; null or absent: never. */
   @MayBeNull()
@@ -116,9 +111,13 @@ export class UpdateKeyDto {
   @MayBeNull()
   @IsObject()
   @ValidateNested()
-  @Type(() => KeyLimitsDto)
-  @ApiPropertyOptional({ type: () => KeyLimitsDto, nullable: true })
-  limits?: KeyLimitsDto | null;
+  @Type(() => LimitsDto)
+  @ApiPropertyOptional({ type: () => LimitsDto, nullable: true })
+  limits?: LimitsDto | null;
+
+  /** Id of the team that its calls count on from now on; null: none. Open calls and the past stay where they are. */
+  @OwnTeam()
+  team?: string | null;
 
   /** Null: the key does not expire any more. */
   @MayBeNull()
@@ -143,12 +142,6 @@ export class RotateKeyDto {
   @Max(MOST_OVERLAP_SECONDS)
   @ApiPropertyOptional({ type: 'integer', minimum: 0, maximum: MOST_OVERLAP_SECONDS, default: 0 })
   overlapSeconds?: number;
-}
-
-export class ShownLimitsDto {
-  /** Null: no limit of the key's own. */
-  @ApiProperty({ type: 'integer', nullable: true })
-  concurrency!: number | null;
 }
 
 export class KeyDto {
@@ -183,6 +176,13 @@ export class KeyDto {
 
   @ApiProperty({ type: () => ShownLimitsDto })
   limits!: ShownLimitsDto;
+
+  /** What is used of its own limits and what is left: only in the answer of `GET /keys/{id}`. */
+  @ApiPropertyOptional({ type: () => StandingDto })
+  standing?: StandingDto;
+
+  @ApiProperty({ type: String, format: 'uuid', nullable: true })
+  team!: string | null;
 
   @ApiProperty({ type: [String] })
   tags!: string[];

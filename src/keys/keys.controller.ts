@@ -36,11 +36,11 @@ export class KeysController {
   }
 
   @Get(':id')
-  @ApiOperation({ operationId: 'getKey', summary: 'One key' })
+  @ApiOperation({ operationId: 'getKey', summary: 'One key, and what is used of its limits' })
   @ApiOkResponse({ type: KeyDto, description: 'The key' })
   @ApiById()
   async getKey(@Param('id', IdPipe) id: string): Promise<KeyDto> {
-    return showKey(await this.keys.get(id));
+    return { ...showKey(await this.keys.get(id)), standing: (await this.keys.standing(id)).own };
   }
 
   @Patch(':id')

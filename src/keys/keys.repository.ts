@@ -1,13 +1,31 @@
 import type { EntityManager } from 'typeorm';
 import type { KeyRecord, KeySettings } from './key-settings.ts';
+import { LIMIT_COLUMNS, limitParameters, limitsOf } from './limits.repository.ts';
 
 type Database = Pick<EntityManager, 'query'>;
 
 const RECORD = `k.id, k.name, k.scopes, k.models, k.accounts, k.groups, k.binding_policy as "bindingPolicy",
-  k.max_concurrency as "maxConcurrency", k.tags, k.enabled, k.expires_at as "expiresAt",
+  ${limitsOf('k')}, k.team_id as team, k.tags, k.enabled, k.expires_at as "expiresAt",
   k.revoked_at as "revokedAt", k.created_at as "createdAt", k.updated_at as "updatedAt",
   coalesce((select s.prefix from api_key_secrets s where s.key_id = k.id
              order by s.expires_at is not null, s.created_at desc limit 1), '') as prefix`;
+
+const WRITTEN = [
+  'version',
+  'name',
+  'scopes',
+  'models',
+  'accounts',
+  'groups',
+  'binding_policy',
+  'team_id',
+  'tags',
+  'enabled',
+  'expires_at',
+  ...LIMIT_COLUMNS,
+];
+const COLUMNS = WRITTEN.join(', ');
+const PLACES = WRITTEN.map((_, index) => `$${index + 2}`).join(', ');
 
 /** Deleted keys are not found. */
 export async function findKey(database: Database, id: string): Promise<KeyRecord | undefined> {
@@ -38,9 +56,8 @@ export async function insertKey(
   settings: KeySettings,
 ): Promise<void> {
   await tx.query(
-    `insert into api_keys (id, version, name, scopes, models, accounts, groups, binding_policy, max_concurrency,
-        tags, enabled, expires_at, created_at, updated_at)
-      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, clock_timestamp(), clock_timestamp())`,
+    `insert into api_keys (id, ${COLUMNS}, created_at, updated_at)
+      values ($1, ${PLACES}, clock_timestamp(), clock_timestamp())`,
     parameters(id, version, settings),
   );
   await tx.query('insert into key_state (id) values ($1)', [id]);
@@ -53,10 +70,7 @@ export async function updateKey(
   settings: KeySettings,
 ): Promise<void> {
   await tx.query(
-    `update api_keys set version = $2, name = $3, scopes = $4, models = $5, accounts = $6, groups = $7,
-        binding_policy = $8, max_concurrency = $9, tags = $10, enabled = $11, expires_at = $12,
-        updated_at = clock_timestamp()
-      where id = $1`,
+    `update api_keys set (${COLUMNS}, updated_at) = (${PLACES}, clock_timestamp()) where id = $1`,
     parameters(id, version, settings),
   );
 }
@@ -116,6 +130,11 @@ export async function missingAccounts(tx: Database, ids: readonly string[]): Pro
   return missing(tx, 'select id from accounts where id = any($1::uuid[]) and deleted_at is null', ids);
 }
 
+/** Those of `ids` that are no team. */
+export async function missingTeams(tx: Database, ids: readonly string[]): Promise<string[]> {
+  return missing(tx, 'select id from teams where id = any($1::uuid[]) and deleted_at is null', ids);
+}
+
 /** Those of `ids` that are no account group. */
 export async function missingGroups(tx: Database, ids: readonly string[]): Promise<string[]> {
   return missing(tx, 'select id from account_groups where id = any($1::uuid[]) and deleted_at is null', ids);
@@ -138,9 +157,10 @@ function parameters(id: string, version: bigint, settings: KeySettings): unknown
     settings.accounts,
     settings.groups,
     settings.bindingPolicy,
-    settings.maxConcurrency,
+    settings.team,
     settings.tags,
     settings.enabled,
     settings.expiresAt,
+    ...limitParameters(settings.limits),
   ];
 }

@@ -20,16 +20,25 @@ import {
   markKeyDeleted,
   missingAccounts,
   missingGroups,
+  missingTeams,
   pageOfKeys,
   revokeKey,
   touchKey,
   updateKey,
 } from './keys.repository.ts';
+import { holdersOfKey } from './limits.repository.ts';
+import type { StandingDto } from './standing.dto.ts';
+import { standingOf } from './standing.ts';
 
 /** A key whose secret is told, this once. */
 export interface KeyWithSecret {
   readonly record: KeyRecord;
   readonly secret: string;
+}
+
+export interface KeyStanding {
+  readonly own: StandingDto;
+  readonly teams: readonly { readonly name: string; readonly limits: StandingDto }[];
 }
 
 interface Edit {
@@ -54,14 +63,23 @@ export class KeysService {
     return known(await findKey(this.database, id));
   }
 
-  /** @throws ProblemError 400 when it is bound to accounts or groups that are not there */
+  /** What is used of its own limits, and of those of each team above it, the nearest first. @throws ProblemError 404 */
+  async standing(id: string): Promise<KeyStanding> {
+    const [own, ...teams] = await holdersOfKey(this.database, id);
+    return {
+      own: standingOf(known(own)),
+      teams: teams.map((team) => ({ name: team.name, limits: standingOf(team) })),
+    };
+  }
+
+  /** @throws ProblemError 400 when it names accounts, groups or a team that are not there */
   async create(actor: string, wish: CreateKeyDto): Promise<KeyWithSecret> {
     const id = uuidv7();
     const secret = newKeySecret();
     const settings = settingsOfNewKey(wish);
     const entry = { ...entryOf(actor, 'create', id), after: (made: KeyRecord) => showKey(made) };
     const record = await this.changes.write<KeyRecord>(entry, async (tx, version) => {
-      await checkBinding(tx, settings, wish);
+      await checkNamed(tx, settings, wish);
       await insertKey(tx, id, version, settings);
       await insertSecret(tx, id, digestOfSecret(secret), prefixOfSecret(secret));
       return known(await findKey(tx, id));
@@ -73,7 +91,7 @@ export class KeysService {
   async update(actor: string, id: string, wish: UpdateKeyDto): Promise<KeyRecord> {
     return this.edit(actor, 'update', id, async (tx, version, before) => {
       const settings = changedSettings(wish, before);
-      await checkBinding(tx, settings, wish);
+      await checkNamed(tx, settings, wish);
       await updateKey(tx, id, version, settings);
     });
   }
@@ -130,18 +148,20 @@ function entryOf(actor: string, verb: string, resourceId: string) {
   return { actor, action: `key.${verb}`, resource: 'key', resourceId };
 }
 
-function known(found: KeyRecord | undefined): KeyRecord {
+function known<T>(found: T | undefined): T {
   if (found === undefined) throw ProblemError.of(404, 'There is no key with this id');
   return found;
 }
 
-/** Looks only at what this wish binds: an account deleted meanwhile must not stand in the way of another edit. */
-async function checkBinding(tx: EntityManager, settings: KeySettings, wish: UpdateKeyDto): Promise<void> {
+/** Looks only at what this wish names: an account deleted meanwhile must not stand in the way of another edit. */
+async function checkNamed(tx: EntityManager, settings: KeySettings, wish: UpdateKeyDto): Promise<void> {
   const accounts = wish.accounts ? await missingAccounts(tx, settings.accounts ?? []) : [];
   const groups = wish.groups ? await missingGroups(tx, settings.groups ?? []) : [];
+  const teams = wish.team ? await missingTeams(tx, [settings.team ?? '']) : [];
   const problems = [
     ...accounts.map((id) => ({ field: 'accounts', problem: `holds ${id}, which is no account` })),
     ...groups.map((id) => ({ field: 'groups', problem: `holds ${id}, which is no account group` })),
+    ...teams.map((id) => ({ field: 'team', problem: `is ${id}, which is no team` })),
   ];
   if (problems.length > 0) throw ProblemError.fields(problems);
 }

@@ -82,13 +82,4 @@ export class LedgerRepository {
       [requestIds],
     );
   }
-
-  /** Places that the key's calls hold now, over all replicas. */
-  async placesInUse(keyId: string): Promise<number> {
-    const rows = await this.database.query<{ inUse: number }[]>(
-      'select in_use as "inUse" from key_state where id = $1',
-      [keyId],
-    );
-    return rows[0]?.inUse ?? 0;
-  }
 }

@@ -9,7 +9,7 @@ import { adminValidation } from '../admin/validation.ts';
 import { ANY_DOOR, Door } from '../keys/door.decorator.ts';
 import { ApiKeySecurity } from '../keys/key-security.ts';
 import { callerOf, KeyGuard } from '../keys/key.guard.ts';
-import { LedgerRepository } from './ledger.repository.ts';
+import { KeysService } from '../keys/keys.service.ts';
 import { MeDto } from './me.dto.ts';
 import { OwnUsageQuery, UsageReportDto } from './usage.dto.ts';
 import { UsageReport } from './usage-report.ts';
@@ -25,7 +25,7 @@ import { UsageReport } from './usage-report.ts';
 @ApiProblems(401, 500, 503)
 export class MeController {
   constructor(
-    private readonly ledger: LedgerRepository,
+    private readonly keys: KeysService,
     private readonly report: UsageReport,
   ) {}
 
@@ -35,15 +35,15 @@ export class MeController {
   async getMe(@Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<MeDto> {
     response.set(relayHeaders({ ...contextOf(request), attempts: 0, edits: [] }));
     const { key } = callerOf(request);
-    const inUse = await this.ledger.placesInUse(key.id);
-    const limit = key.maxConcurrency;
+    const { own, teams } = await this.keys.standing(key.id);
     return {
       id: key.id,
       name: key.name,
       prefix: key.prefix,
       scopes: key.scopes,
       models: key.models,
-      limits: { concurrency: { limit, inUse, left: limit === null ? null : Math.max(0, limit - inUse) } },
+      limits: own,
+      teams,
       expiresAt: key.expiresAt?.toISOString() ?? null,
     };
   }

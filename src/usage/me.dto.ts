@@ -1,22 +1,13 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { StandingDto } from '../keys/standing.dto.ts';
 
-export class ConcurrencyDto {
-  /** Calls at once; null: no limit. */
-  @ApiProperty({ type: 'integer', nullable: true })
-  limit!: number | null;
+export class MyTeamDto {
+  @ApiProperty({ type: String })
+  name!: string;
 
-  /** Over all replicas. */
-  @ApiProperty({ type: 'integer' })
-  inUse!: number;
-
-  /** Null: no limit. */
-  @ApiProperty({ type: 'integer', nullable: true })
-  left!: number | null;
-}
-
-export class MyLimitsDto {
-  @ApiProperty({ type: () => ConcurrencyDto })
-  concurrency!: ConcurrencyDto;
+  /** What all keys below it use together, and what is left. */
+  @ApiProperty({ type: () => StandingDto })
+  limits!: StandingDto;
 }
 
 export class MeDto {
@@ -38,8 +29,13 @@ export class MeDto {
   @ApiProperty({ type: [String] })
   models!: readonly string[];
 
-  @ApiProperty({ type: () => MyLimitsDto })
-  limits!: MyLimitsDto;
+  /** The key's own. */
+  @ApiProperty({ type: () => StandingDto })
+  limits!: StandingDto;
+
+  /** The teams that the key's calls count on, the nearest first; a call needs room in each. */
+  @ApiProperty({ type: () => [MyTeamDto] })
+  teams!: readonly MyTeamDto[];
 
   /** Null: it does not expire. */
   @ApiProperty({ type: String, format: 'date-time', nullable: true })

@@ -1,6 +1,6 @@
 import { type FieldProblem, ProblemError } from '../errors/problem-error.ts';
 import { ANY_KIND } from './model-names.ts';
-import { formatUsd, parseUsd } from './money.ts';
+import { formatUsd, parseUsd } from '../database/money.ts';
 import { mapPrice, TOKEN_CLASSES } from './price-record.ts';
 import { type PriceDto, type PutPriceDto, USD, USD_PROBLEM } from './prices.dto.ts';
 import type { StoredPrice } from './prices.repository.ts';

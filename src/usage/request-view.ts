@@ -1,5 +1,5 @@
 import type { AttemptRow } from './ledger-row.ts';
-import { formatUsd } from './money.ts';
+import { formatUsd } from '../database/money.ts';
 import type { AttemptDto, RequestDto } from './requests.dto.ts';
 
 /** Calls with their attempts, in the order of the rows, which have a call's attempts together and in order. */

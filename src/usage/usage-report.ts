@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { formatUsd } from '../database/money.ts';
 import { ProblemError } from '../errors/problem-error.ts';
 import { toCsv } from './csv.ts';
 import type { Dimension, UsageRow } from './ledger-row.ts';
-import { formatUsd } from './money.ts';
 import { rangeOf } from './time-range.ts';
 import { UsageSumsRepository } from './usage-sums.repository.ts';
 import type { UsageItemDto, UsageReportDto } from './usage.dto.ts';

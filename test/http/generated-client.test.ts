@@ -87,6 +87,8 @@ const account = (): Promise<{ readonly id: string }> =>
   rehearsal.claudeAccount({ enabled: false, models: { allow: ['nothing'] } });
 const group = (): Promise<{ readonly id: string }> =>
   rehearsal.create('account-groups', { name: `group ${randomUUID()}` }) as Promise<{ id: string }>;
+const team = (): Promise<{ readonly id: string }> =>
+  rehearsal.create('teams', { name: `team ${randomUUID()}` }) as Promise<{ id: string }>;
 const newKey = (): Promise<{ readonly id: string }> => rehearsal.key();
 const ofNew =
   (make: () => Promise<{ readonly id: string }>, body?: unknown): (() => Promise<Ask>) =>
@@ -119,6 +121,14 @@ const ADMIN: Readonly<Record<string, Pair>> = {
   deleteKey: { good: ofNew(newKey), bad: missing },
   rotateKey: { good: ofNew(newKey, { overlapSeconds: 60 }), bad: { ...missing, body: {} } },
   revokeKey: { good: ofNew(newKey), bad: missing },
+  createTeam: {
+    good: { body: { name: 'made', limits: { budgets: [{ period: 'day', usd: '25.00' }] } } },
+    bad: unknownField({ name: 'made' }),
+  },
+  listTeams: { good: { parameters: page }, bad: forged },
+  getTeam: { good: ofNew(team), bad: missing },
+  updateTeam: { good: ofNew(team, { limits: { requestsPerMinute: 60 }, parent: null }), bad: missing },
+  deleteTeam: { good: ofNew(team), bad: missing },
   getUsage: {
     good: { parameters: { ...range, groupBy: ['key', 'account', 'model', 'kind', 'day', 'outcome'] } },
     bad: { parameters: { groupBy: ['colour'] }, status: 400 },

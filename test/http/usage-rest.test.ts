@@ -398,7 +398,13 @@ describe('GET /me', () => {
       prefix: made.prefix,
       scopes: ['claude', 'gemini', 'openai', 'bedrock'],
       models: ['claude-*'],
-      limits: { concurrency: { limit: 3, inUse: 2, left: 1 } },
+      limits: {
+        requestsPerMinute: { limit: null, left: null, resetsAt: null },
+        tokensPerMinute: { limit: null, used: null, held: 0, left: null, resetsAt: null },
+        concurrency: { limit: 3, inUse: 2, left: 1 },
+        budgets: [],
+      },
+      teams: [],
       expiresAt: null,
     });
   });
