@@ -21,6 +21,7 @@ import type { CallForms } from './call-forms.ts';
 import { type Way, wayTo } from './candidates.ts';
 import { leftError } from './cut.ts';
 import type { Exchange } from './exchange.ts';
+import { Holds } from './holds.ts';
 import { Left } from './flow.ts';
 import { graceTerms } from './grace-terms.ts';
 import { noCandidate } from './no-candidate.ts';
@@ -47,6 +48,7 @@ export class Assigner {
     private readonly accounts: AccountDirectory,
     private readonly registry: UpstreamRegistry,
     private readonly memo: CandidateMemo,
+    private readonly holds: Holds,
     private readonly watch: ConfigWatch,
     private readonly scheduler: Scheduler,
   ) {}
@@ -61,7 +63,7 @@ export class Assigner {
       const chance = await this.chance(call, forms, key);
       const decision = await this.ask(exchange, call, chance, arrivedAt);
       if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance);
-      if (decision.refusal !== 'stale') throw refusedAdmission(decision);
+      if (decision.refusal !== 'stale') throw refusedAdmission(decision, call.model);
       key = await this.reread(exchange, key);
     }
     throw new RelayError('admission-unavailable', 'The settings are changing; try again', 1);
@@ -90,6 +92,7 @@ export class Assigner {
         keyVersion: chance.key.version,
         candidates,
         kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
+        unpriced: this.holds.unpriced(call, chance),
         preferredAccountId,
       };
       const patience = { ...patienceOf(exchange, exchange.receivedAt), until };
@@ -142,12 +145,8 @@ export class Assigner {
     return way && { ...way, account };
   }
 
-  private async ask(
-    exchange: Exchange,
-    call: Call,
-    { key, pool, accounts }: Chance,
-    arrivedAt: number,
-  ): Promise<Decision> {
+  private async ask(exchange: Exchange, call: Call, chance: Chance, arrivedAt: number): Promise<Decision> {
+    const { key, pool, accounts } = chance;
     const request = {
       requestId: exchange.requestId,
       keyId: key.id,
@@ -158,6 +157,7 @@ export class Assigner {
       candidates: pool,
       kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
       grace: graceTerms(key, accounts),
+      hold: this.holds.of(call, chance),
     };
     try {
       return await this.scheduler.admit(request, patienceOf(exchange, arrivedAt)).catch(asTold);

@@ -2,8 +2,11 @@ import { RelayError } from '../errors/relay-error.ts';
 import type { Decision, Refusal } from '../scheduler/admission.ts';
 import { retryAfterSeconds } from './refusal.ts';
 
-/** A refusal of the scheduler as the client is told of it. */
-export function refusedAdmission(decision: Extract<Decision, { admitted: false }>): RelayError {
+/** A refusal of the scheduler as the client is told of it, who asked for `model`. */
+export function refusedAdmission(
+  decision: Extract<Decision, { admitted: false }>,
+  model = 'this model',
+): RelayError {
   const seconds = decision.retryAfterMs === undefined ? 1 : retryAfterSeconds(decision.retryAfterMs);
   const told: Record<Refusal, () => RelayError> = {
     'key-unusable': () => new RelayError('key-missing', 'The API key is missing or not valid'),
@@ -21,7 +24,7 @@ export function refusedAdmission(decision: Extract<Decision, { admitted: false }
     unpriced: () =>
       new RelayError(
         'budget-unpriced',
-        'The price of this model is not known, so no budget can pay for it',
+        `The price of ${model} is not known, so no budget can pay for it`,
         'never',
       ),
     'accounts-full': () => new RelayError('accounts-full', 'All accounts for this model are busy', seconds),

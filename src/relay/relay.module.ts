@@ -9,6 +9,7 @@ import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
 import { Drains } from './drains.ts';
 import { Failover } from './failover.ts';
+import { Holds } from './holds.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
 import { ModelCatalog } from './model-catalog.ts';
@@ -27,6 +28,7 @@ import { UpstreamCall } from './upstream-call.ts';
     CandidateMemo,
     Drains,
     Failover,
+    Holds,
     Intake,
     Journal,
     ModelCatalog,

@@ -37,6 +37,11 @@ export class PriceBook implements OnModuleInit {
     });
   }
 
+  /** Another number for every change of what is known here. */
+  get edition(): number {
+    return this.ids.size;
+  }
+
   /** `model` is the upstream's name for it, which is what the vendor bills; `at` is when the call was admitted. */
   cost(kind: string, model: string, usage: Usage, at: Date): Cost {
     const row = this.find(kind, model, at);

@@ -1,5 +1,5 @@
 import { NO_USAGE } from '../dialects/dialect.ts';
-import { costOf, isFree, type Price } from './pricing.ts';
+import { costOf, dearestRates, isFree, type Price } from './pricing.ts';
 
 const usd = (dollars: number): bigint => BigInt(dollars * 1_000_000) * 1_000n;
 
@@ -121,5 +121,18 @@ describe('the cost of a call', () => {
       };
       expect(costOf(usage, SONNET)).toBe(30_000n);
     }
+  });
+});
+
+describe('the dearest rates of a price', () => {
+  it('are the most of any tier, input at the rate of a cache write', () => {
+    expect(dearestRates(SONNET)).toEqual({ input: usd(12), output: usd(22.5) });
+    expect(dearestRates({ input: 2n, output: 3n, reasoning: 5n })).toEqual({ input: 2n, output: 5n });
+  });
+
+  it('are not known where the plain rate is not', () => {
+    expect(dearestRates({ input: 2n })).toEqual({ input: 2n });
+    expect(dearestRates({ cacheRead: 2n, output: 3n })).toEqual({ output: 3n });
+    expect(dearestRates({})).toEqual({});
   });
 });

@@ -67,6 +67,26 @@ export function isFree(usage: Usage): boolean {
   return costOf(usage, {}) === 0n;
 }
 
+/** The most that a token of the input, and one of the output, may cost; undefined where no price of it is known. */
+export function dearestRates(price: Price): { readonly input?: bigint; readonly output?: bigint } {
+  const tiers: readonly RatesOf<bigint>[] = [price, ...(price.longContext ?? [])];
+  const input = most(tiers.flatMap((tier) => (tier.input === undefined ? [] : inputRates(tier))));
+  const output = most(tiers.flatMap((tier) => (tier.output === undefined ? [] : outputRates(tier))));
+  return { ...(input !== undefined && { input }), ...(output !== undefined && { output }) };
+}
+
+function inputRates({ input, cacheRead, cacheWrite5m, cacheWrite1h }: RatesOf<bigint>) {
+  return [input, cacheRead, cacheWrite5m, cacheWrite1h];
+}
+
+function outputRates({ output, reasoning }: RatesOf<bigint>) {
+  return [output, reasoning];
+}
+
+function most(rates: readonly (bigint | undefined)[]): bigint | undefined {
+  return rates.reduce((a, b) => (a === undefined || (b !== undefined && b > a) ? b : a), undefined);
+}
+
 function ratesFor(price: Price, inputTokens: bigint): RatesOf<bigint> {
   let rates: RatesOf<bigint> = price;
   for (const tier of price.longContext ?? []) if (inputTokens > BigInt(tier.above)) rates = tier;

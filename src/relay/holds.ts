@@ -1,0 +1,86 @@
+import { Injectable } from '@nestjs/common';
+import type { Call } from '../dialects/dialect.ts';
+import { outputLimit } from '../dialects/output-limit.ts';
+import type { Candidate, Hold } from '../scheduler/admission.ts';
+import type { Account } from '../upstream/account.ts';
+import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
+import { PriceBook } from '../usage/price-book.ts';
+import { dearestRates } from '../usage/pricing.ts';
+import { type Ceiling, estimate } from './call-hold.ts';
+import { wayTo } from './candidates.ts';
+
+/** So late at most a price counts here whose time has come. */
+const KNOWN_FOR_MS = 10_000;
+
+/** Who may serve a call, and the settings that they were chosen from. */
+interface Pool {
+  readonly accounts: readonly Account[];
+  readonly pool: readonly Candidate[];
+}
+
+interface Known extends Ceiling {
+  readonly unpriced: ReadonlySet<string>;
+  readonly edition: number;
+  readonly until: number;
+}
+
+/**
+ * What is held for a call until it ends: its estimate at the dearest price of all accounts that may serve it, since
+ * the hold stays when the call moves.
+ *
+ * State: the dearest prices of each array of candidates, which is one model's for one key; forgotten with the array,
+ * with any change of prices, and by time.
+ */
+@Injectable()
+export class Holds {
+  private readonly known = new WeakMap<readonly Candidate[], Known>();
+
+  constructor(
+    private readonly registry: UpstreamRegistry,
+    private readonly book: PriceBook,
+  ) {}
+
+  /** Undefined: counting tokens costs nothing. */
+  of(call: Call, among: Pool): Hold | undefined {
+    if (call.lane === 'count') return undefined;
+    const known = this.knownOf(call, among);
+    return { ...estimate(call, known), unpriced: known.unpriced };
+  }
+
+  /** Those of the pool that have no known price for the call. */
+  unpriced(call: Call, among: Pool): ReadonlySet<string> | undefined {
+    return call.lane === 'count' ? undefined : this.knownOf(call, among).unpriced;
+  }
+
+  private knownOf(call: Call, among: Pool): Known {
+    const now = performance.now();
+    const found = this.known.get(among.pool);
+    if (found !== undefined && found.edition === this.book.edition && found.until > now) return found;
+    const made = { ...this.read(call, among), edition: this.book.edition, until: now + KNOWN_FOR_MS };
+    this.known.set(among.pool, made);
+    return made;
+  }
+
+  private read(call: Call, { accounts, pool }: Pool): Omit<Known, 'edition' | 'until'> {
+    const at = new Date();
+    const byId = new Map(accounts.map((account) => [account.id, account]));
+    const unpriced = new Set<string>();
+    const dearest = { input: 0n, output: 0n, outputTokens: 0 };
+    for (const { accountId } of pool) {
+      const account = byId.get(accountId);
+      const way = account && wayTo(call, account, this.registry.get(account.kind));
+      if (account === undefined || way === undefined) continue;
+      dearest.outputTokens = Math.max(dearest.outputTokens, outputLimit(way.model));
+      const price = this.book.find(account.kind, way.model, at)?.price;
+      const { input, output } = price === undefined ? {} : dearestRates(price);
+      // What embeds has no output, and often no price for one.
+      if (input === undefined || (output === undefined && call.operation === 'generate')) {
+        unpriced.add(accountId);
+        continue;
+      }
+      if (input > dearest.input) dearest.input = input;
+      if (output !== undefined && output > dearest.output) dearest.output = output;
+    }
+    return { ...dearest, unpriced };
+  }
+}
