@@ -32,7 +32,7 @@ export class AccountHealth1763800010000 implements MigrationInterface {
  * who have no other trouble. Answers \`outdated\` (newer credentials are stored), \`too-many\`, or \`cooling\` or
  * \`known\` and for how many ms (or \`infinity\`) from now, nothing when that is over.
  */
-const COOL = `
+export const COOL = `
   create function rest_left(p_until timestamptz, p_now timestamptz) returns text language sql immutable as $$
     select case when p_until = 'infinity' then ' infinity'
                 when p_until > p_now then ' ' || ceil(extract(epoch from p_until - p_now) * 1000)::bigint

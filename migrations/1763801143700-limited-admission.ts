@@ -128,7 +128,7 @@ const OLD_ADMITS = `
  * account whose price is known, -13 team full); for each request the µs to the soonest recovery (empty without any);
  * for each key its teams, parted by \`|\` (empty without any).
  */
-const ADMIT = `
+export const ADMIT = `
   create function admit(
     p_epoch uuid, p_alive_ms integer,
     p_keys uuid[], p_accounts uuid[], p_kinds text[], p_families text[],
@@ -451,7 +451,7 @@ const ADMIT = `
 `;
 
 /** As before; where a budget is to be kept, an account whose price is not known cannot serve. */
-const MOVE = `
+export const MOVE = `
   create function move_attempt(
     p_epoch uuid, p_alive_ms integer, p_id uuid, p_attempt smallint, p_key_version bigint, p_accounts uuid[],
     p_kinds text[], p_versions bigint[], p_tiers integer[], p_families text[], p_priced boolean[], p_prefer uuid

@@ -10,6 +10,7 @@ import { Proof1763800006200 } from '../../migrations/1763800006200-proof.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { EgressProxies1763800020000 } from '../../migrations/1763800020000-egress-proxies.ts';
 import { Limits1763801143600 } from '../../migrations/1763801143600-limits.ts';
+import { Probes1763801152000 } from '../../migrations/1763801152000-probes.ts';
 import { LimitedAdmission1763801143700 } from '../../migrations/1763801143700-limited-admission.ts';
 import { withSessionSettings } from './session-settings.ts';
 
@@ -26,6 +27,7 @@ export const MIGRATIONS = [
   EgressProxies1763800020000,
   Limits1763801143600,
   LimitedAdmission1763801143700,
+  Probes1763801152000,
 ];
 
 /**

@@ -3,9 +3,12 @@ import type { Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AccountDirectory } from '../accounts/account-directory.ts';
 import type { AnswerFailure } from '../dialects/dialect.ts';
+import type { Lease } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Cooling } from '../scheduler/sql/cooldowns.ts';
+import { PROBE_MS } from '../scheduler/sql/probes.ts';
 import { LOGGER } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import type { Verdict } from '../upstream/upstream.ts';
 import { modelFamily } from './candidates.ts';
@@ -54,17 +57,21 @@ const NOTHING: Rested = { isNews: false };
  * connections that break, are counted on this process and take an account out for a moment when they are too many.
  * Nothing here fails a call: without the database nothing is written, and the next call meets the same trouble.
  *
- * State: the window of failures, and those already being written.
+ * The first attempt after a cooldown is a probe: its success opens the account, one failure is enough to rest again.
+ *
+ * State: the window of failures, those already being written, and probes that have succeeded.
  */
 @Injectable()
 export class AccountHealth {
   private readonly window = new FailureWindow();
   private readonly writing = new Set<string>();
+  private readonly proven = new WeakSet<Lease>();
 
   constructor(
     private readonly scheduler: Scheduler,
     private readonly accounts: AccountDirectory,
     private readonly registry: UpstreamRegistry,
+    private readonly metrics: Metrics,
     @Inject(LOGGER) private readonly log: Logger,
   ) {}
 
@@ -72,6 +79,25 @@ export class AccountHealth {
   answered(one: Try): void {
     this.window.succeeded(nameOf(one));
     one.answered?.();
+    if (one.lease.probe !== true || this.proven.has(one.lease)) return;
+    this.proven.add(one.lease);
+    this.metrics.probed('proven');
+    const { requestId } = one.lease;
+    this.scheduler.prove(one.account.id, modelFamily(one.model)).catch((error: unknown) => {
+      this.log.warn({ err: error, requestId }, 'a probe could not be written; the next one is let in later');
+    });
+  }
+
+  /** A probe that ends without proof lets the next call try; after its time another one may be at it already. */
+  async probeEnded(one: Try, startedAt: number): Promise<void> {
+    const { lease, account, model } = one;
+    if (lease.probe !== true || this.proven.has(lease)) return;
+    this.metrics.probed('unproven');
+    if (performance.now() - startedAt > PROBE_MS - PATIENCE_MS) return;
+    const given = this.scheduler.giveBackProbe(account.id, modelFamily(model)).catch((error: unknown) => {
+      this.log.warn({ err: error, requestId: lease.requestId }, 'a probe could not be given back');
+    });
+    await Promise.race([given, sleep(PATIENCE_MS, undefined, { ref: false })]);
   }
 
   async judged(one: Try, verdict: Verdict, status: number): Promise<Rested> {
@@ -120,13 +146,17 @@ export class AccountHealth {
 
   private async failed(one: Try, reason: string): Promise<Rested> {
     const enough = this.window.failed(nameOf(one));
-    if (enough === undefined) return NOTHING;
+    const probe = one.lease.probe === true;
+    if (enough === undefined && !probe) return NOTHING;
     const rest = {
       modelFamily: modelFamily(one.model),
       reason: 'ejected',
       ...growing(EJECTION, Math.random),
     };
-    const evidence = `${enough.failures} of the last ${enough.of} calls failed; the last one: ${reason}`;
+    const evidence =
+      enough === undefined
+        ? `the first call after its rest failed: ${reason}`
+        : `${enough.failures} of the last ${enough.of} calls failed; the last one: ${reason}`;
     return this.cool(
       one,
       rest,

@@ -93,6 +93,7 @@ export class Attempt {
       // Nobody waits for it: a refusal must not wait for the ledger, nor a request body for a database that is away.
       void this.scheduler.settle(settlement);
       this.journal.attemptEnded(settlement);
+      if (lease.probe === true) await this.health.probeEnded(one, record.startedAt);
     }
     return miss && { ...miss, settlement };
   }

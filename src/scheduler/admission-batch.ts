@@ -84,20 +84,27 @@ export function decodeAnswer(
   epoch: string,
 ): Decision[] | undefined {
   if (answer === 'epoch') return undefined;
-  const [clock = '', answers = '', waits = '', paths = ''] = answer.split(';');
+  const [clock = '', answers = '', waits = '', paths = '', probing = ''] = answer.split(';');
   const places = answers.split(',');
   const retries = waits.split(',');
   if (places.length !== requests.length) throw new Error('Admission answered for another number of requests');
   const teams = teamsByKey(keys, paths);
+  const probes = new Set(probing.split(',').map((position) => Number(position) - 1));
   const admittedAt = new Date(Math.floor(Number(clock) / 1000));
   return requests.map(({ requestId, keyId }, index): Decision => {
     const place = Number(places[index]);
     const accountId = accounts[place - 1];
     if (accountId !== undefined) {
-      return {
-        admitted: true,
-        lease: { requestId, attempt: 1, epoch, keyId, accountId, teams: teams.get(keyId) ?? [], admittedAt },
+      const held = {
+        requestId,
+        attempt: 1,
+        epoch,
+        keyId,
+        accountId,
+        teams: teams.get(keyId) ?? [],
+        admittedAt,
       };
+      return { admitted: true, lease: probes.has(index) ? { ...held, probe: true } : held };
     }
     return refused(place, Number(retries[index]));
   });

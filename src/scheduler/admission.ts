@@ -94,6 +94,8 @@ export interface Lease {
   readonly teams: readonly string[];
   /** When the call was admitted, by the database clock: the same for all its attempts. */
   readonly admittedAt: Date;
+  /** The attempt is the account's first after a cooldown: no other is let in before it is decided, or 30 s are over. */
+  readonly probe?: true | undefined;
 }
 
 /**

@@ -35,6 +35,7 @@ import {
 } from './sql/cooldowns.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
 import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
+import { giveBackProbe, proveAccount } from './sql/probes.ts';
 import { Strays } from './strays.ts';
 import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
 
@@ -207,6 +208,18 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       if (cooling.pool === undefined) this.grace.cool(cooling);
       throw error;
     }
+  }
+
+  /** A probe succeeded: whoever waits for its account comes in. */
+  async prove(accountId: string, modelFamily: string): Promise<void> {
+    await proveAccount(this.hot, accountId, modelFamily);
+    this.room.released(accountId);
+  }
+
+  /** A probe is over that proved nothing. */
+  async giveBackProbe(accountId: string, modelFamily: string): Promise<void> {
+    await giveBackProbe(this.hot, accountId, modelFamily);
+    this.room.released(accountId);
   }
 
   clearCooldowns(accountId: string): Promise<void> {

@@ -102,6 +102,11 @@ export class Metrics {
   private readonly places = this.gauge('places_in_use', 'Calls that hold a place, on this process', ['lane']);
   private readonly pending = this.gauge('settles_pending', 'Settlements not yet written', []);
 
+  private readonly probes = this.counter(
+    'probes_total',
+    'First calls after a cooldown of their account: proven = it answered',
+    ['result'],
+  );
   private readonly waitingCalls = this.gauge(
     'queue_waiting',
     'Calls that wait for a place, on this process',
@@ -173,6 +178,7 @@ export class Metrics {
     for (const lane of ['generate', 'count']) this.places.set({ lane }, 0);
     this.pending.set(0);
     this.waitingCalls.set(0);
+    for (const result of ['proven', 'unproven']) this.probes.inc({ result }, 0);
     for (const result of ['written', 'failed', 'replayed', 'bad']) this.spoolRecords.inc({ result }, 0);
   }
 
@@ -228,6 +234,10 @@ export class Metrics {
 
   pendingSettles(now: number): void {
     this.pending.set(now);
+  }
+
+  probed(result: 'proven' | 'unproven'): void {
+    this.probes.inc({ result });
   }
 
   callsWaiting(now: number): void {

@@ -5,7 +5,7 @@ import { refused } from '../admission-batch.ts';
 const MOVE = {
   name: 'move-attempt',
   text: `select move_attempt($1::uuid, $2::integer, $3::uuid, $4::smallint, $5::bigint, $6::uuid[], $7::text[],
-    $8::bigint[], $9::integer[], $10::text[], $11::boolean[], $12::uuid) as answer`,
+    $8::bigint[], $9::integer[], $10::text[], $11::boolean[], $12::uuid, true) as answer`,
 };
 
 /**
@@ -35,9 +35,9 @@ export async function moveAttempt(
   ]);
   const answer = row?.answer ?? '';
   if (answer === 'epoch' || answer === 'gone') return answer;
-  if (answer.startsWith('+')) {
-    return { admitted: true, lease: { ...lease, attempt: lease.attempt + 1, accountId: answer.slice(1) } };
-  }
+  const kept = { ...lease, attempt: lease.attempt + 1, accountId: answer.slice(1), probe: undefined };
+  if (answer.startsWith('+')) return { admitted: true, lease: kept };
+  if (answer.startsWith('*')) return { admitted: true, lease: { ...kept, probe: true } };
   const [code, wait] = answer.split(';');
   return refused(Number(code), Number(wait));
 }
