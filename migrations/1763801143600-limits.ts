@@ -59,7 +59,7 @@ export class Limits1763801143600 implements MigrationInterface {
 }
 
 /** Types of the arguments of the first `settle`. */
-const SETTLED = `uuid[], smallint[], timestamptz[], uuid[], uuid[], uuid[], text[], text[], text[], text[], text[],
+export const SETTLED = `uuid[], smallint[], timestamptz[], uuid[], uuid[], uuid[], text[], text[], text[], text[], text[],
   boolean[], text[], smallint[], text[], bigint[], bigint[], bigint[], bigint[], bigint[], bigint[], text[], boolean[],
   boolean[], bigint[], bigint[], integer[], integer[], text[], text[]`;
 
@@ -152,22 +152,23 @@ const BACKFILL = `
  * More than that is no cost and no count of a call's; it would only make the sums overflow, and a settlement must not
  * fail for that.
  */
-const MOST_NANOS = '1000000000000000';
-const MOST_TOKENS = '100000000';
+export const MOST_NANOS = '1000000000000000';
+export const MOST_TOKENS = '100000000';
 const MOST = '4000000000000000000';
 const MICROS = 'floor(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 
 /** What `release_calls` takes of open rows, and of ledger rows. */
-const GONE = `array_agg(key_id), array_agg(account_id), array_agg(lane <> 'count'), array_agg(placed),
+export const GONE = `array_agg(key_id), array_agg(account_id), array_agg(lane <> 'count'), array_agg(placed),
       array_agg(hold_nanos), array_agg(hold_tokens), array_agg(teams::text)`;
-const GONE_NAMES = 'g_keys, g_accounts, g_generating, g_placed, g_hold_nanos, g_hold_tokens, g_teams';
-const GONE_ARRAYS = `g_keys uuid[]; g_accounts uuid[]; g_generating boolean[]; g_placed boolean[];
+export const GONE_NAMES = 'g_keys, g_accounts, g_generating, g_placed, g_hold_nanos, g_hold_tokens, g_teams';
+export const GONE_ARRAYS = `g_keys uuid[]; g_accounts uuid[]; g_generating boolean[]; g_placed boolean[];
     g_hold_nanos bigint[]; g_hold_tokens bigint[]; g_teams text[];`;
-const CHARGE = ['key_id', 'day', 'nanos', 'tokens', 'teams::text']
+export const CHARGE = ['key_id', 'day', 'nanos', 'tokens', 'teams::text']
   .map((column) => `array_agg(${column}) filter (where nanos <> 0 or tokens <> 0)`)
   .join(', ');
-const CHARGE_NAMES = 'c_keys, c_days, c_nanos, c_tokens, c_teams';
-const CHARGE_ARRAYS = 'c_keys uuid[]; c_days date[]; c_nanos bigint[]; c_tokens bigint[]; c_teams text[];';
+export const CHARGE_NAMES = 'c_keys, c_days, c_nanos, c_tokens, c_teams';
+export const CHARGE_ARRAYS =
+  'c_keys uuid[]; c_days date[]; c_nanos bigint[]; c_tokens bigint[]; c_teams text[];';
 
 const RELEASE = `
   create function release_calls(
@@ -235,7 +236,7 @@ const RELEASE = `
   end $$;
 `;
 
-const SETTLE = `
+export const SETTLE = `
   create function settle(
     p_ids uuid[], p_attempts smallint[], p_admitted timestamptz[], p_epochs uuid[], p_keys uuid[], p_accounts uuid[],
     p_lanes text[], p_doors text[], p_kinds text[], p_models text[], p_upstream_models text[], p_streams boolean[],
@@ -307,7 +308,7 @@ const OLD_SETTLES = `
  * settlement of its owner, should it still come, charges the difference. Those before it were over, and cost nothing
  * that is known.
  */
-const SWEEP = `
+export const SWEEP = `
   create or replace function sweep_epochs(p_ttl_ms integer) returns integer[] language plpgsql as $$
   declare
     v_marked integer; v_epochs uuid[]; v_ids uuid[]; ${CHARGE_ARRAYS} ${GONE_ARRAYS}

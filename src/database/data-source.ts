@@ -12,6 +12,7 @@ import { EgressProxies1763800020000 } from '../../migrations/1763800020000-egres
 import { Limits1763801143600 } from '../../migrations/1763801143600-limits.ts';
 import { Probes1763801152000 } from '../../migrations/1763801152000-probes.ts';
 import { LimitedAdmission1763801143700 } from '../../migrations/1763801143700-limited-admission.ts';
+import { Corrections1763801152100 } from '../../migrations/1763801152100-corrections.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -28,6 +29,7 @@ export const MIGRATIONS = [
   Limits1763801143600,
   LimitedAdmission1763801143700,
   Probes1763801152000,
+  Corrections1763801152100,
 ];
 
 /**

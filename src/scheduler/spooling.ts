@@ -37,8 +37,8 @@ interface Running {
  * settlement, so that a replay needs only the last one of an attempt.
  *
  * States: off | waiting for an epoch → writing to the folder of that epoch ↔ not writing (full, or the disk fails) →
- * closed. With a new epoch everything moves into a new folder; the old one may be replayed by others meanwhile. An
- * `orphaned` row of theirs gives way to the true settlement, a `partial` one does not yet.
+ * closed. With a new epoch everything moves into a new folder; the old one may be replayed by others meanwhile. What
+ * they booked of an attempt that had not ended, the true settlement corrects.
  */
 export class Spooling {
   private readonly running = new Map<string, Running>();

@@ -50,6 +50,7 @@ describe('settlement', () => {
       {
         request_id: lease.requestId,
         attempt: 1,
+        revision: 0,
         admitted_at: lease.admittedAt,
         settled_at: expect.any(Date) as unknown,
         epoch: lease.epoch,

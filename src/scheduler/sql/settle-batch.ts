@@ -43,7 +43,7 @@ const SETTLE = {
 };
 
 export interface Settled {
-  /** Ledger rows written, or put in the place of one that the sweeper had written off. */
+  /** Ledger rows written or corrected. */
   readonly written: number;
   /** Open rows deleted: that many calls ended, and what they held came back. */
   readonly released: number;
