@@ -1,6 +1,11 @@
 import { estimate, MOST_HELD_NANOS } from './call-hold.ts';
 
-const CEILING = { input: 3_000_000_000n, output: 15_000_000_000n, outputTokens: 8_192 };
+const LONG = { above: 200_000, input: 6_000_000_000n, output: 22_500_000_000n };
+const CEILING = {
+  rates: { input: 3_000_000_000n, output: 15_000_000_000n },
+  long: LONG,
+  outputTokens: 8_192,
+};
 
 function call(
   bytes: number,
@@ -21,8 +26,15 @@ describe('the estimate of a call', () => {
     expect(estimate(call(3, 0), CEILING).tokens).toBe(1);
   });
 
+  it('is at the rates of long requests from where these begin', () => {
+    expect(estimate(call(600_000, 1), CEILING).nanos).toBe(200_000n * 3_000n + 15_000n);
+    expect(estimate(call(600_001, 0), { ...CEILING, long: { ...LONG, input: 4_000_000_000n } }).nanos).toBe(
+      200_001n * 4_000n,
+    );
+  });
+
   it('rounds a part of a nano-dollar up', () => {
-    expect(estimate(call(3, 0), { ...CEILING, input: 1n }).nanos).toBe(1n);
+    expect(estimate(call(3, 0), { ...CEILING, rates: { input: 1n, output: 1n } }).nanos).toBe(1n);
     expect(estimate(call(0, 0), CEILING)).toEqual({ nanos: 0n, tokens: 0 });
   });
 

@@ -15,22 +15,31 @@ const MOST_OUTPUT_TOKENS = 1_000_000;
  */
 export const MOST_HELD_NANOS = 1_000_000_000n;
 
-/** What a call's tokens may cost at most, in nano-dollars for a million, and what it may answer where it does not say. */
-export interface Ceiling {
+/** What a million tokens of a call may cost at most, in nano-dollars. */
+export interface Rates {
   readonly input: bigint;
   readonly output: bigint;
+}
+
+/** What calls of one model may come to. */
+export interface Ceiling {
+  readonly rates: Rates;
+  /** Of requests whose input is longer than `above`. */
+  readonly long: Rates & { readonly above: number };
+  /** The answer to a call that names no maximum. */
   readonly outputTokens: number;
 }
 
 /** What a call may come to, on the high side. */
 export function estimate(
   call: Pick<Call, 'operation' | 'maxOutputTokens' | 'body'>,
-  ceiling: Ceiling,
+  { rates, long, outputTokens }: Ceiling,
 ): { readonly nanos: bigint; readonly tokens: number } {
   const input = Math.min(Math.ceil(call.body.length / LEAST_BYTES_PER_TOKEN), MOST_INPUT_TOKENS);
-  const asked = call.operation === 'generate' ? (call.maxOutputTokens ?? ceiling.outputTokens) : 0;
+  const asked = call.operation === 'generate' ? (call.maxOutputTokens ?? outputTokens) : 0;
   const output = Math.min(asked, MOST_OUTPUT_TOKENS);
-  const millionths = BigInt(input) * ceiling.input + BigInt(output) * ceiling.output;
+  const dearest = input > long.above ? long : rates;
+  const millionths = BigInt(input) * dearest.input + BigInt(output) * dearest.output;
   const nanos = (millionths + 999_999n) / 1_000_000n;
   return { nanos: nanos < MOST_HELD_NANOS ? nanos : MOST_HELD_NANOS, tokens: input + output };
 }

@@ -5,8 +5,8 @@ import type { Candidate, Hold } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { PriceBook } from '../usage/price-book.ts';
-import { dearestRates } from '../usage/pricing.ts';
-import { type Ceiling, estimate } from './call-hold.ts';
+import { dearestRates, type Price } from '../usage/pricing.ts';
+import { type Ceiling, estimate, type Rates } from './call-hold.ts';
 import { wayTo } from './candidates.ts';
 
 /** So late at most a price counts here whose time has come. */
@@ -65,22 +65,40 @@ export class Holds {
     const at = new Date();
     const byId = new Map(accounts.map((account) => [account.id, account]));
     const unpriced = new Set<string>();
-    const dearest = { input: 0n, output: 0n, outputTokens: 0 };
+    const prices: Price[] = [];
+    let outputTokens = 0;
     for (const { accountId } of pool) {
       const account = byId.get(accountId);
       const way = account && wayTo(call, account, this.registry.get(account.kind));
       if (account === undefined || way === undefined) continue;
-      dearest.outputTokens = Math.max(dearest.outputTokens, outputLimit(way.model));
+      outputTokens = Math.max(outputTokens, outputLimit(way.model));
       const price = this.book.find(account.kind, way.model, at)?.price;
-      const { input, output } = price === undefined ? {} : dearestRates(price);
-      // What embeds has no output, and often no price for one.
-      if (input === undefined || (output === undefined && call.operation === 'generate')) {
-        unpriced.add(accountId);
-        continue;
-      }
-      if (input > dearest.input) dearest.input = input;
-      if (output !== undefined && output > dearest.output) dearest.output = output;
+      if (price !== undefined && pays(price, call)) prices.push(price);
+      else unpriced.add(accountId);
     }
-    return { ...dearest, unpriced };
+    const above = Math.min(
+      ...prices.flatMap(({ longContext = [] }) => longContext.map((tier) => tier.above)),
+    );
+    return {
+      rates: dearest(prices, 0),
+      long: { above, ...dearest(prices, Infinity) },
+      outputTokens,
+      unpriced,
+    };
   }
+}
+
+/** What embeds has no output, and often no price for one. */
+function pays(price: Price, { operation }: Call): boolean {
+  return price.input !== undefined && (price.output !== undefined || operation !== 'generate');
+}
+
+function dearest(prices: readonly Price[], inputTokens: number): Rates {
+  const most = { input: 0n, output: 0n };
+  for (const price of prices) {
+    const { input = 0n, output = 0n } = dearestRates(price, inputTokens);
+    if (input > most.input) most.input = input;
+    if (output > most.output) most.output = output;
+  }
+  return most;
 }

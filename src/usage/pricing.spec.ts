@@ -125,14 +125,15 @@ describe('the cost of a call', () => {
 });
 
 describe('the dearest rates of a price', () => {
-  it('are the most of any tier, input at the rate of a cache write', () => {
-    expect(dearestRates(SONNET)).toEqual({ input: usd(12), output: usd(22.5) });
-    expect(dearestRates({ input: 2n, output: 3n, reasoning: 5n })).toEqual({ input: 2n, output: 5n });
+  it('are the most of any tier that the request may come to, input at the rate of a cache write', () => {
+    expect(dearestRates(SONNET, 200_001)).toEqual({ input: usd(12), output: usd(22.5) });
+    expect(dearestRates(SONNET, 200_000)).toEqual({ input: usd(6), output: usd(15) });
+    expect(dearestRates({ input: 2n, output: 3n, reasoning: 5n }, 1)).toEqual({ input: 2n, output: 5n });
   });
 
   it('are not known where the plain rate is not', () => {
-    expect(dearestRates({ input: 2n })).toEqual({ input: 2n });
-    expect(dearestRates({ cacheRead: 2n, output: 3n })).toEqual({ output: 3n });
-    expect(dearestRates({})).toEqual({});
+    expect(dearestRates({ input: 2n }, 1)).toEqual({ input: 2n });
+    expect(dearestRates({ cacheRead: 2n, output: 3n }, 1)).toEqual({ output: 3n });
+    expect(dearestRates({}, 1)).toEqual({});
   });
 });

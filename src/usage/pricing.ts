@@ -67,9 +67,13 @@ export function isFree(usage: Usage): boolean {
   return costOf(usage, {}) === 0n;
 }
 
-/** The most that a token of the input, and one of the output, may cost; undefined where no price of it is known. */
-export function dearestRates(price: Price): { readonly input?: bigint; readonly output?: bigint } {
-  const tiers: readonly RatesOf<bigint>[] = [price, ...(price.longContext ?? [])];
+/**
+ * The most that the input and the output of a request of up to `inputTokens` may cost; undefined where no price of it is
+ * known.
+ */
+export function dearestRates(price: Price, inputTokens: number): RatesOf<bigint> {
+  const long = (price.longContext ?? []).filter(({ above }) => above < inputTokens);
+  const tiers: readonly RatesOf<bigint>[] = [price, ...long];
   const input = most(tiers.flatMap((tier) => (tier.input === undefined ? [] : inputRates(tier))));
   const output = most(tiers.flatMap((tier) => (tier.output === undefined ? [] : outputRates(tier))));
   return { ...(input !== undefined && { input }), ...(output !== undefined && { output }) };
