@@ -1,6 +1,6 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Child, startServer } from './child.ts';
@@ -13,7 +13,8 @@ import { describeMachine, LEGEND, tableOf } from './report.ts';
 /**
  * `npm run bench`: what llm-relay costs beside a bare Node proxy, on this machine, in this run. Compare ratios, never
  * figures of two runs. `--quick` ends within a minute (Node is not wholly warm by then, so its ratios are too high),
- * `--phase json` runs one phase, `--save` writes RESULTS.md, `--profile` tells where the relay's time goes.
+ * `--phase json` runs one phase, `--save` writes RESULTS.md, `--profile` tells where the relay's time goes, and
+ * `--beside FOLDER` measures the build of another checkout in the same rounds.
  */
 const RESULTS = fileURLToPath(new URL('../../bench/RESULTS.md', import.meta.url));
 const PROFILE_LINES = 25;
@@ -24,6 +25,7 @@ const { values: options } = parseArgs({
     save: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     phase: { type: 'string', multiple: true },
+    beside: { type: 'string' },
   },
 });
 const phases = phasesOf(options.quick).filter(({ name }) => options.phase?.includes(name) ?? true);
@@ -66,9 +68,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 async function run(profileFolder: string | undefined): Promise<string> {
   const upstream = await begin(() => startServer('upstream'));
   const bare = await begin(() => startServer('bare-proxy', String(upstream.port)));
-  const relay = await begin(() => startRelay(upstream.port, profileFolder));
+  const relay = await begin(() => startRelay(upstream.port, { profileFolder }));
   const basis: Target = { name: 'bare Node proxy', ...bare };
   const targets: Target[] = [{ name: 'no proxy', ...upstream }, basis, { name: 'llm-relay', ...relay }];
+  if (options.beside !== undefined) {
+    const start = resolve(options.beside, 'dist/src/cli/start.js');
+    const other = await begin(() => startRelay(upstream.port, { start }));
+    targets.push({ name: 'the other build', ...other });
+  }
 
   const tables: string[] = [];
   const windows: [Phase, Window][] = [];

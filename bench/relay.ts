@@ -18,11 +18,21 @@ export interface RelayChild extends Child {
   ledger(expected: number): Promise<Record<string, number>>;
 }
 
+export interface RelayOptions {
+  /** Where its CPU profile is written when it ends. */
+  readonly profileFolder?: string | undefined;
+  /** `cli/start.js` of the build that is run; this one's when absent. */
+  readonly start?: string;
+}
+
 /**
  * llm-relay as it is shipped: `npm start` without npm, the embedded Postgres in a folder of its own, logs to a file,
  * metrics on, every other setting as it is by default, but for the wait before draining. One account, at `upstreamPort`.
  */
-export async function startRelay(upstreamPort: number, profileFolder?: string): Promise<RelayChild> {
+export async function startRelay(
+  upstreamPort: number,
+  { profileFolder, start = START }: RelayOptions = {},
+): Promise<RelayChild> {
   const token = `ra_${randomBytes(24).toString('base64url')}`;
   const folder = await mkdtemp(join(tmpdir(), 'llm-relay-bench-'));
   // Postgres may have to run as another user, who must be able to walk here.
@@ -33,7 +43,7 @@ export async function startRelay(upstreamPort: number, profileFolder?: string): 
       : ['--cpu-prof', '--cpu-prof-dir', profileFolder, '--cpu-prof-name', 'relay.cpuprofile'];
   const logPath = join(folder, 'log');
   const log = await open(logPath, 'w');
-  const child = spawn(process.execPath, [...profiling, '--max-semi-space-size=32', START], {
+  const child = spawn(process.execPath, [...profiling, '--max-semi-space-size=32', start], {
     stdio: ['ignore', log.fd, 'inherit'],
     env: {
       PATH: process.env['PATH'],
