@@ -28,6 +28,7 @@ describe('an upstream body', () => {
     stream.write('late');
     expect(await body.arrives(5_000)).toBe(true);
     expect((await body.next())?.toString()).toBe('late');
+    body.destroy();
   });
 
   it('breaks when the upstream is silent for longer than the clock, but not while nobody reads', async () => {

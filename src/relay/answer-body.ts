@@ -16,23 +16,26 @@ export class AnswerStalled extends Error {}
 
 /**
  * An upstream's body, a chunk at a time, under the idle clock. The clock runs only while a chunk is awaited: a paused
- * client must not look like a silent upstream.
+ * client must not look like a silent upstream. What has come meanwhile is one chunk.
  *
  * States: reading (a `next` is pending) ↔ idle → ended, or broken. `pending` holds a read that was begun but not yet
- * taken.
+ * taken; `wake` is there while something is awaited from the stream.
  */
 export class AnswerBody {
-  private readonly iterator: AsyncIterator<Buffer>;
   private pending: Promise<Buffer | undefined> | undefined;
   private ahead: Buffer[] = [];
   private broken: Error | undefined;
+  private wake: (() => void) | undefined;
+  /** Made at the first wait and set anew at each: a timer for each chunk would cost more than the chunk. */
+  private clock: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly body: Readable,
     private readonly idleMs: number,
     private readonly reading = AS_IT_IS,
   ) {
-    this.iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    const news = (): void => this.wake?.();
+    body.on('readable', news).on('end', news).on('error', news).on('close', news);
   }
 
   /** The next chunk, or undefined at the end. @throws AnswerStalled or UpstreamFailure */
@@ -87,22 +90,25 @@ export class AnswerBody {
 
   /** Cuts the upstream's socket. */
   destroy(): void {
+    clearTimeout(this.clock);
     this.pending?.catch(() => undefined);
     this.body.destroy();
   }
 
   private async pull(): Promise<Buffer | undefined> {
     if (this.broken !== undefined) throw this.broken;
-    const clock = setTimeout(() => {
-      this.body.destroy(new AnswerStalled('The upstream fell silent'));
-    }, this.idleMs);
     try {
       for (;;) {
-        const step = await this.iterator.next();
-        const read = step.done === true ? this.reading.end() : this.reading.bytes(step.value);
+        const chunk = this.take();
+        if (chunk === null) {
+          await this.news();
+          continue;
+        }
+        const read = chunk === undefined ? this.reading.end() : this.reading.bytes(chunk);
         if (read.length > 0) return read;
-        if (step.done === true) return undefined;
-        clock.refresh();
+        if (chunk !== undefined) continue;
+        clearTimeout(this.clock);
+        return undefined;
       }
     } catch (error) {
       const failure = error instanceof AnswerStalled ? error : UpstreamFailure.of(error);
@@ -111,8 +117,34 @@ export class AnswerBody {
       if (read.length === 0) throw failure;
       this.broken = failure;
       return read;
-    } finally {
-      clearTimeout(clock);
     }
+  }
+
+  /** All that is there; undefined at the end, null while nothing is. @throws what the stream broke with */
+  private take(): Buffer | undefined | null {
+    const { body } = this;
+    const chunk = body.destroyed ? null : (body.read() as Buffer | null);
+    if (chunk !== null) return chunk;
+    if (body.readableEnded) return undefined;
+    if (body.errored !== null) throw body.errored;
+    if (body.closed) throw new UpstreamFailure('reset');
+    return null;
+  }
+
+  /** Resolves when the stream has something to tell: bytes, its end, or that it broke. */
+  private news(): Promise<void> {
+    if (this.clock === undefined) this.clock = setTimeout(() => this.stalled(), this.idleMs);
+    else this.clock.refresh();
+    return new Promise((resolve) => {
+      this.wake = () => {
+        this.wake = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** A clock that was set for an earlier wait says nothing while none is on. */
+  private stalled(): void {
+    if (this.wake !== undefined) this.body.destroy(new AnswerStalled('The upstream fell silent'));
   }
 }
