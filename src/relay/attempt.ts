@@ -16,11 +16,12 @@ import { Drains } from './drains.ts';
 import type { Exchange } from './exchange.ts';
 import { foreignFailure } from './error-words.ts';
 import { Journal } from './journal.ts';
-import { isOurs, keptAnswer, refusedHeaders, tell } from './kept-answer.ts';
+import { isOurs, keptAnswer, refusedHeaders, tellKept } from './kept-answer.ts';
 import type { Blame, Miss, SettledMiss } from './miss.ts';
 import { type Passage, passageOf } from './passage.ts';
 import { errorEventReason, outcomeOf, refusalOf } from './refusal.ts';
 import type { RelayEvent } from './relay-event.ts';
+import type { Tell } from './relay-observable.ts';
 import type { Try } from './try.ts';
 import { type SignedAnswer, UpstreamCall } from './upstream-call.ts';
 
@@ -37,6 +38,14 @@ interface Progress {
   headSent: boolean;
   /** A stream's own end was seen, and the client's socket took every byte; a document has its length to keep, too. */
   handedOver: boolean;
+}
+
+/** An attempt on its way: what is known of it, how far it is, what ends it early, and where its events go. */
+interface Course {
+  readonly record: AttemptRecord;
+  readonly progress: Progress;
+  readonly cut: Cut;
+  readonly tell: Tell;
 }
 
 /**
@@ -56,12 +65,13 @@ export class Attempt {
   ) {}
 
   /** @returns how it missed, settled but not as the call's last attempt where another may follow */
-  async *run(exchange: Exchange, one: Try): AsyncGenerator<RelayEvent, SettledMiss | undefined> {
+  async run(exchange: Exchange, one: Try, tell: Tell): Promise<SettledMiss | undefined> {
     const { call, lease, account } = one;
     const record = new AttemptRecord(exchange, call, lease, account, one.model);
     const drains = account.onClientLeave === 'drain' && call.lane === 'generate' ? this.drains : undefined;
     const cut = new Cut(exchange.flow, this.env.clocks.totalMs, drains);
     const progress: Progress = { headSent: false, handedOver: false };
+    const course: Course = { record, progress, cut, tell };
     let body: AnswerBody | undefined;
     let miss: Miss | undefined;
     let settlement: Settlement | undefined;
@@ -74,15 +84,15 @@ export class Attempt {
       });
       body = answer.body;
       this.journal.upstreamHead(one, record.startedAt);
-      if (answer.verdict === undefined) yield* this.success(exchange, one, answer, record, progress, cut);
-      else miss = yield* this.refusal(exchange, one, answer, answer.verdict, record, progress);
+      if (answer.verdict === undefined) await this.success(exchange, one, answer, course);
+      else miss = await this.refusal(exchange, one, answer, answer.verdict, course);
     } catch (thrown) {
       const ending = endingOf(thrown, cut.signal, progress.headSent, record.status !== null);
       if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
       record.outcome = ending.outcome;
       record.reason = ending.reason;
       const rested = await this.health.broke(one, ending.reason);
-      if (progress.headSent) yield this.brokenOff(record, progress, ending.error);
+      if (progress.headSent) await tell(this.brokenOff(record, progress, ending.error));
       else miss = { blame: ending.blame, told: ending.error, free: ending.unsent || rested.isNews };
     } finally {
       if (cut.isDraining) record.drained();
@@ -99,14 +109,12 @@ export class Attempt {
   }
 
   /** A 2xx: checked as far as can be before the head, then every byte as it came, or as its dialect translates. */
-  private async *success(
+  private async success(
     exchange: Exchange,
     one: Try,
     answer: SignedAnswer,
-    record: AttemptRecord,
-    progress: Progress,
-    cut: Cut,
-  ): AsyncGenerator<RelayEvent, void> {
+    { record, progress, cut, tell }: Course,
+  ): Promise<void> {
     const { body } = answer;
     const { call, sent } = one;
     const dialect = dialectOf(sent.call.dialect);
@@ -133,7 +141,7 @@ export class Attempt {
     this.health.answered(one);
     progress.headSent = true;
     exchange.forgetBody();
-    yield {
+    await tell({
       type: 'head',
       status: answer.status,
       headers: {
@@ -142,10 +150,10 @@ export class Attempt {
       },
       framing: call.framing,
       reader: passage.reader,
-    };
+    });
     if (document !== undefined) {
       record.firstByte();
-      yield { type: 'data', bytes: document };
+      await tell({ type: 'data', bytes: document });
     }
     for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) {
       record.firstByte();
@@ -154,7 +162,7 @@ export class Attempt {
       else reader.push(bytes);
       if (reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
       const told = passage.take(bytes);
-      if (told !== undefined) yield { type: 'data', bytes: told };
+      if (told !== undefined) await tell({ type: 'data', bytes: told });
       progress.handedOver = streamed && sent.answer === undefined && this.over(reader, exchange);
       if (passage.broken) break;
     }
@@ -167,17 +175,17 @@ export class Attempt {
     if (reader.failure !== undefined) await this.health.told(one, reader.failure);
     else if (reason !== null) await this.health.broke(one, reason);
     const last = document === undefined && reader.complete ? passage.end() : undefined;
-    if (last !== undefined) yield { type: 'data', bytes: last };
+    if (last !== undefined) await tell({ type: 'data', bytes: last });
     progress.handedOver = streamed && this.over(reader, exchange);
     // The vendor's own error frame is not one that a client of another dialect has seen.
     const unseen = sent.call.dialect !== call.dialect && reader.failure && foreignFailure(reader.failure);
     const untold = failure ?? unseen;
-    yield {
+    await tell({
       type: 'end',
       outcome,
       usage: record.usage().usage,
       ...(untold ? { failure: untold } : {}),
-    };
+    });
   }
 
   /** The stream's own end was seen, and the client is still there. */
@@ -205,14 +213,13 @@ export class Attempt {
   }
 
   /** Anything but a 2xx: the caller's own mistake and the vendor's trouble pass as they came, the rest is ours to say. */
-  private async *refusal(
+  private async refusal(
     exchange: Exchange,
     one: Try,
     answer: SignedAnswer,
     verdict: Verdict,
-    record: AttemptRecord,
-    progress: Progress,
-  ): AsyncGenerator<RelayEvent, Miss | undefined> {
+    { record, progress, tell }: Course,
+  ): Promise<Miss | undefined> {
     const refusal = refusalOf(answer, verdict);
     record.outcome = refusal.outcome;
     record.reason = refusal.reason;
@@ -233,15 +240,15 @@ export class Attempt {
     const { usage } = record.usage();
     const end = { type: 'end', outcome: refusal.outcome, usage } as const;
     if (told !== undefined && !isOurs(told)) {
-      yield* tell(told, end);
+      await tellKept(told, end, tell);
       return undefined;
     }
     const headers = refusedHeaders(exchange, answer, refusal);
-    yield { type: 'head', status: answer.status, headers, framing: 'json', reader: { atBoundary: false } };
+    await tell({ type: 'head', status: answer.status, headers, framing: 'json', reader: { atBoundary: false } });
     for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {
-      yield { type: 'data', bytes };
+      await tell({ type: 'data', bytes });
     }
-    yield end;
+    await tell(end);
     return undefined;
   }
 

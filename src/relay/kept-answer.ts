@@ -7,6 +7,7 @@ import { forwardedHeaders } from './forwarded-headers.ts';
 import type { KeptAnswer } from './miss.ts';
 import { type Told, withoutWaits } from './refusal.ts';
 import type { RelayEvent } from './relay-event.ts';
+import type { Tell } from './relay-observable.ts';
 import type { SignedAnswer } from './upstream-call.ts';
 
 /** As much of an error document as is kept to be told later. */
@@ -42,21 +43,22 @@ export function refusedHeaders(
   return { ...withoutWaits(forwarded, answer.status), ...refusal.headers };
 }
 
-/** @throws RelayError where the word is ours: its status is still to be written */
-export function* tell(
+/** The kept answer, as if it came now. */
+export async function tellKept(
   { status, headers, body }: KeptAnswer,
   end: Extract<RelayEvent, { type: 'end' }>,
-): Generator<RelayEvent, void> {
+  tell: Tell,
+): Promise<void> {
   const length = { 'content-length': String(body.length) };
-  yield {
+  await tell({
     type: 'head',
     status,
     headers: { ...headers, ...length },
     framing: 'json',
     reader: { atBoundary: false },
-  };
-  if (body.length > 0) yield { type: 'data', bytes: body };
-  yield end;
+  });
+  if (body.length > 0) await tell({ type: 'data', bytes: body });
+  await tell(end);
 }
 
 export function isOurs(told: KeptAnswer | RelayError): told is RelayError {

@@ -6,12 +6,12 @@ import { Attempt } from './attempt.ts';
 import { CallForms } from './call-forms.ts';
 import type { Exchange } from './exchange.ts';
 import { Failover } from './failover.ts';
-import { isOurs, tell } from './kept-answer.ts';
+import { isOurs, tellKept } from './kept-answer.ts';
 import { lastWord } from './last-word.ts';
 import type { SettledMiss } from './miss.ts';
 import { OpenRuns } from './open-runs.ts';
 import type { RelayEvent } from './relay-event.ts';
-import { relayObservable } from './relay-observable.ts';
+import { relayObservable, type Tell } from './relay-observable.ts';
 import type { Try } from './try.ts';
 
 /** THE river: from a call that was read to its answer, over one or more attempts. */
@@ -35,7 +35,7 @@ export class Pipeline {
     };
     return relayObservable(
       exchange.flow,
-      () => this.run(exchange, call, forms),
+      (tell) => this.run(exchange, call, forms, tell),
       (run) =>
         this.runs.track(
           exchange.flow,
@@ -44,35 +44,31 @@ export class Pipeline {
     );
   }
 
-  private async *run(exchange: Exchange, call: Call, forms: CallForms): AsyncGenerator<RelayEvent, void> {
+  private async run(exchange: Exchange, call: Call, forms: CallForms, tell: Tell): Promise<void> {
     const first = await this.assigner.first(exchange, call, forms);
     this.failover.callBegan();
     try {
-      yield* this.attempts(exchange, first, forms);
+      await this.attempts(exchange, first, forms, tell);
     } finally {
       this.failover.callEnded();
     }
   }
 
-  private async *attempts(
-    exchange: Exchange,
-    first: Try,
-    forms: CallForms,
-  ): AsyncGenerator<RelayEvent, void> {
+  private async attempts(exchange: Exchange, first: Try, forms: CallForms, tell: Tell): Promise<void> {
     let one = first;
     const misses: SettledMiss[] = [];
     for (;;) {
       exchange.attempts += 1;
       // What was edited for an account that did not answer was not edited for the client.
       exchange.edits.length = 0;
-      const miss = yield* this.attempt.run(exchange, one);
+      const miss = await this.attempt.run(exchange, one, tell);
       if (miss === undefined) return;
       misses.push(miss);
       const next = await this.failover.next(exchange, forms, one, misses);
       if (next.one === undefined) {
         const told = lastWord(misses, next.refused);
         if (isOurs(told)) throw told;
-        yield* tell(told, { type: 'end', outcome: miss.settlement.outcome, usage: NO_USAGE });
+        await tellKept(told, { type: 'end', outcome: miss.settlement.outcome, usage: NO_USAGE }, tell);
         return;
       }
       one = next.one;

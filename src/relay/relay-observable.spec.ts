@@ -1,7 +1,7 @@
 import { NO_USAGE } from '../dialects/dialect.ts';
 import { Flow, type Left } from './flow.ts';
 import type { RelayEvent } from './relay-event.ts';
-import { relayObservable } from './relay-observable.ts';
+import { relayObservable, type Tell } from './relay-observable.ts';
 
 const END: RelayEvent = { type: 'end', outcome: 'completed', usage: NO_USAGE };
 
@@ -9,7 +9,7 @@ function data(text: string): RelayEvent {
   return { type: 'data', bytes: Buffer.from(text) };
 }
 
-function runOf(flow: Flow, run: () => AsyncGenerator<RelayEvent, void>) {
+function runOf(flow: Flow, run: (tell: Tell) => Promise<void>) {
   const runs: Promise<void>[] = [];
   return { events: relayObservable(flow, run, (one) => runs.push(one)), runs };
 }
@@ -17,9 +17,9 @@ function runOf(flow: Flow, run: () => AsyncGenerator<RelayEvent, void>) {
 describe('a relay run as an Observable', () => {
   it('hands on events in order and completes', async () => {
     const flow = new Flow();
-    const { events, runs } = runOf(flow, async function* () {
-      yield data('a');
-      yield END;
+    const { events, runs } = runOf(flow, async (tell) => {
+      await tell(data('a'));
+      await tell(END);
     });
     const seen: string[] = [];
     events.subscribe({ next: (event) => seen.push(event.type), complete: () => seen.push('complete') });
@@ -29,9 +29,9 @@ describe('a relay run as an Observable', () => {
 
   it('begins nothing before it is subscribed to, and serves one subscriber', async () => {
     let begun = 0;
-    const { events, runs } = runOf(new Flow(), async function* () {
+    const { events, runs } = runOf(new Flow(), async (tell) => {
       begun += 1;
-      yield END;
+      await tell(END);
     });
     expect(begun).toBe(0);
     events.subscribe();
@@ -45,8 +45,8 @@ describe('a relay run as an Observable', () => {
   it('takes no further event from the source while the flow is paused', async () => {
     const flow = new Flow();
     let taken = 0;
-    const { events, runs } = runOf(flow, async function* () {
-      for (taken = 1; taken <= 5; taken += 1) yield data('x');
+    const { events, runs } = runOf(flow, async (tell) => {
+      for (taken = 1; taken <= 5; taken += 1) await tell(data('x'));
     });
     events.subscribe(() => {
       if (taken === 2) flow.pause();
@@ -61,10 +61,10 @@ describe('a relay run as an Observable', () => {
   it('aborts on unsubscribe, and the source still reaches its finally, once, even when it was paused', async () => {
     const flow = new Flow();
     let settled = 0;
-    const { events, runs } = runOf(flow, async function* () {
+    const { events, runs } = runOf(flow, async (tell) => {
       try {
         for (;;) {
-          yield data('x');
+          await tell(data('x'));
           flow.signal.throwIfAborted();
         }
       } finally {
@@ -79,9 +79,7 @@ describe('a relay run as an Observable', () => {
   });
 
   it('gives a failure before the head as the error', async () => {
-    const { events, runs } = runOf(new Flow(), async function* (): AsyncGenerator<RelayEvent, void> {
-      throw new Error('no account');
-    });
+    const { events, runs } = runOf(new Flow(), () => Promise.reject(new Error('no account')));
     const errors: unknown[] = [];
     events.subscribe({ error: (error) => errors.push(error) });
     await Promise.all(runs);
