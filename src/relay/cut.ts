@@ -1,5 +1,6 @@
 import { RelayError } from '../errors/relay-error.ts';
 import type { Outcome } from '../scheduler/settlement.ts';
+import { Cancellation, onCancel } from '../upstream/cancellation.ts';
 import { UpstreamFailure, type UpstreamFailureReason } from '../upstream/upstream-failure.ts';
 import { AnswerStalled } from './answer-body.ts';
 import type { Drains } from './drains.ts';
@@ -19,7 +20,8 @@ const DRAIN_BYTES = 32 * 1024 * 1024;
  * running → cut. Any → released.
  */
 export class Cut {
-  private readonly controller = new AbortController();
+  readonly signal = new Cancellation();
+  private readonly stopListening: () => void;
   private readonly clock: NodeJS.Timeout;
   private drainClock: NodeJS.Timeout | undefined;
   private endDrain: (() => void) | undefined;
@@ -31,7 +33,7 @@ export class Cut {
     if (this.endDrain === undefined) this.end();
     else this.drainClock = setTimeout(this.end, DRAIN_MS);
   };
-  private readonly end = (): void => this.controller.abort(this.flow.signal.reason);
+  private readonly end = (): void => this.signal.abort(this.flow.signal.reason);
 
   constructor(
     private readonly flow: Flow,
@@ -39,9 +41,9 @@ export class Cut {
     /** Undefined: an answer whose client left is cut at once. */
     private readonly drains?: Drains,
   ) {
-    this.clock = setTimeout(() => this.controller.abort(new TotalExceeded()), totalMs);
+    this.clock = setTimeout(() => this.signal.abort(new TotalExceeded()), totalMs);
+    this.stopListening = onCancel(flow.signal, this.onLeave);
     if (flow.signal.aborted) this.end();
-    else flow.signal.addEventListener('abort', this.onLeave, { once: true });
   }
 
   /** The client left, and the answer is read on. */
@@ -54,16 +56,12 @@ export class Cut {
     if (this.isDraining && (this.drainedBytes += bytes) > DRAIN_BYTES) this.end();
   }
 
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
   /** No more clocks and listeners; call once when the attempt is over. */
   release(): void {
     clearTimeout(this.clock);
     clearTimeout(this.drainClock);
     this.endDrain?.();
-    this.flow.signal.removeEventListener('abort', this.onLeave);
+    this.stopListening();
   }
 }
 
@@ -93,7 +91,7 @@ const UNSENT: Readonly<Record<UnsentReason, true>> = {
  * @param headSent an answer's head is with the client already: the outcome is `partial` instead of `failed`
  * @param answered the upstream had begun to answer
  */
-export function endingOf(thrown: unknown, signal: AbortSignal, headSent: boolean, answered: boolean): Ending {
+export function endingOf(thrown: unknown, signal: Cancellation, headSent: boolean, answered: boolean): Ending {
   const broken: Outcome = headSent ? 'partial' : 'failed';
   const cause: unknown = signal.aborted ? signal.reason : thrown;
 

@@ -8,6 +8,7 @@ import { withModel } from '../dialects/model-edit.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Credentials } from '../upstream/account.ts';
+import type { Cancellation } from '../upstream/cancellation.ts';
 import { orCut } from '../upstream/or-cut.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
 import type { Envelope, UpstreamRequest, UpstreamStream, Verdict } from '../upstream/upstream.ts';
@@ -44,7 +45,7 @@ export class UpstreamCall {
   ) {}
 
   /** @param heard is told every head that came, that of a refused credential too */
-  async send(exchange: Exchange, one: Try, signal: AbortSignal, heard: HeadListener): Promise<SignedAnswer> {
+  async send(exchange: Exchange, one: Try, signal: Cancellation, heard: HeadListener): Promise<SignedAnswer> {
     signal.throwIfAborted();
     const request = await this.shape(exchange, one);
     const credentials = await this.current(one, signal);
@@ -77,7 +78,7 @@ export class UpstreamCall {
     { sent: { call }, upstream, anew }: Try,
     request: UpstreamRequest,
     credentials: Credentials,
-    signal: AbortSignal,
+    signal: Cancellation,
     heard: HeadListener,
   ): Promise<SignedAnswer> {
     const { clocks } = this.env;
@@ -94,8 +95,8 @@ export class UpstreamCall {
     });
     const { status } = answer;
     const mask = new SecretMask(credentials, own);
-    const open = (stream: UpstreamStream): AnswerBody =>
-      new AnswerBody(stream.body, clocks.idleMs, new SecretMask(credentials, own));
+    const open = (stream: UpstreamStream, reading = mask): AnswerBody =>
+      new AnswerBody(stream.body, clocks.idleMs, reading);
     const decoded = (stream: UpstreamStream): UpstreamStream => upstream.decode?.(call, stream) ?? stream;
     const headers = mask.headers(answer.headers);
     heard(status, headers);
@@ -115,11 +116,12 @@ export class UpstreamCall {
     if (upstream.decode === undefined) return { status, headers, body, verdict, isNews: false };
     body.destroy();
     const plain = decoded({ status, headers, body: Readable.from([bytes]) });
-    return { status: plain.status, headers: plain.headers, body: open(plain), verdict, isNews: false };
+    const readAgain = open(plain, new SecretMask(credentials, own));
+    return { status: plain.status, headers: plain.headers, body: readAgain, verdict, isNews: false };
   }
 
   /** Credentials, or the end of the attempt: one that has expired and cannot be renewed parks its account. */
-  private async current(one: Try, signal: AbortSignal): Promise<Credentials> {
+  private async current(one: Try, signal: Cancellation): Promise<Credentials> {
     const credentials = await this.held(signal, () => this.credentials.current(one.account));
     if (credentials !== undefined) return credentials;
     await this.park(one, { version: one.account.credentialsVersion }, 'expired');
@@ -129,7 +131,7 @@ export class UpstreamCall {
   /** Newer credentials than those that were refused; undefined: there are none. */
   private renewed(
     { account }: Try,
-    signal: AbortSignal,
+    signal: Cancellation,
     refused: Credentials,
   ): Promise<Credentials | undefined> {
     return this.held(signal, () => this.credentials.renew(account, refused.version));
@@ -137,7 +139,7 @@ export class UpstreamCall {
 
   /** Undefined: only a person can mend it. @throws RelayError when it could not be had just now */
   private async held(
-    signal: AbortSignal,
+    signal: Cancellation,
     take: () => Promise<Credentials>,
   ): Promise<Credentials | undefined> {
     try {

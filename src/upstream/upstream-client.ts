@@ -6,6 +6,7 @@ import { firstValueFrom } from 'rxjs';
 import type { Dispatcher } from 'undici';
 import { answerHeaders } from './answer-headers.ts';
 import { by } from './axios-adapter.ts';
+import { Cancellation, onCancel } from './cancellation.ts';
 import { Egress } from './egress.ts';
 import { orCut } from './or-cut.ts';
 import { OneShotBody } from './request-body.ts';
@@ -14,7 +15,7 @@ import type { UpstreamRequest, UpstreamStream } from './upstream.ts';
 
 export interface SendOptions {
   /** Cancels the request while it is pending and cuts the stream once it is open. */
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignal | Cancellation;
   /** From now to the answer's head, connecting and sending included. */
   readonly headersMs: number;
   /** The account's egress proxy; undefined = straight to the upstream. Never a way around: no proxy, no request. */
@@ -51,15 +52,13 @@ export class UpstreamClient {
   async send(request: UpstreamRequest, options: SendOptions): Promise<UpstreamStream> {
     const { signal, headersMs } = options;
     if (signal.aborted) throw new UpstreamFailure('aborted');
-    const cut = new AbortController();
-    const leave = (): void => cut.abort(signal.reason);
-    const stay = (): void => signal.removeEventListener('abort', leave);
-    signal.addEventListener('abort', leave, { once: true });
+    const cut = new Cancellation();
+    const stay = onCancel(signal, () => cut.abort(signal.reason));
     const clock = setTimeout(() => cut.abort(new UpstreamFailure('headers-timeout')), headersMs);
     try {
       // undici by itself notices only once the connection stands, up to the connect clock later; it then cancels by the
       // same signal before a byte is sent.
-      const { status, headers, data } = await orCut(this.begin(request, options, cut.signal), cut.signal);
+      const { status, headers, data } = await orCut(this.begin(request, options, cut), cut);
       // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
       data.on('error', () => undefined).on('close', stay);
       return { status, headers: answerHeaders(headers as Record<string, string | string[]>), body: data };
@@ -74,14 +73,15 @@ export class UpstreamClient {
   private async begin(
     request: UpstreamRequest,
     { proxyUrl, anew }: SendOptions,
-    signal: AbortSignal,
+    signal: Cancellation,
   ): Promise<AxiosResponse<Readable>> {
     const body = request.body === undefined ? undefined : new OneShotBody(request.body);
     const send = (dispatcher: Dispatcher): Promise<AxiosResponse<Readable>> =>
       firstValueFrom(
         this.http.request<Readable>({
           method: request.method,
-          url: request.url.href,
+          baseURL: request.url.origin,
+          url: request.url.pathname + request.url.search,
           headers: headersOf(request, body),
           data: body,
           responseType: 'stream',
@@ -93,9 +93,8 @@ export class UpstreamClient {
   }
 }
 
-function headersOf(request: UpstreamRequest, body: OneShotBody | undefined): Record<string, string | false> {
-  // `false` keeps axios from adding a form's content-type where the request has none.
-  const headers: Record<string, string | false> = { 'content-type': false };
+function headersOf(request: UpstreamRequest, body: OneShotBody | undefined): Record<string, string> {
+  const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(request.headers)) {
     if (!OWN.has(name)) headers[name] = value;
   }

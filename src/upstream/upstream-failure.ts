@@ -80,7 +80,7 @@ export class UpstreamFailure extends Error {
   }
 
   /** Names what a request or an open body broke with. Never keeps the original: it may hold headers. */
-  static of(error: unknown, signal?: AbortSignal): UpstreamFailure {
+  static of(error: unknown, signal?: { readonly aborted: boolean }): UpstreamFailure {
     if (error instanceof UpstreamFailure) return error;
     if (signal?.aborted === true) return new UpstreamFailure('aborted');
     const code = codeOf(error);
