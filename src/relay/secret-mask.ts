@@ -44,8 +44,10 @@ export class SecretMask {
   bytes(chunk: Buffer): Buffer {
     const told = Math.min(this.begun.length, MOST_TOLD);
     const came = this.begun.length === 0 ? chunk : Buffer.concat([this.begun, chunk]);
-    const masked = this.secrets.reduce(hide, came);
-    const length = Math.max(0, ...this.secrets.map((secret) => begunAtEnd(masked, secret)));
+    let masked = came;
+    for (const secret of this.secrets) masked = hide(masked, secret);
+    let length = 0;
+    for (const secret of this.secrets) length = Math.max(length, begunAtEnd(masked, secret));
     this.begun = length === 0 ? NOTHING : Buffer.from(masked.subarray(masked.length - length));
     const held = Math.max(0, length - MOST_TOLD);
     return told === 0 && held === 0 ? masked : masked.subarray(told, masked.length - held);
@@ -62,10 +64,11 @@ export class SecretMask {
   headers(headers: Readonly<Record<string, string>>): Record<string, string> {
     const masked: Record<string, string> = {};
     for (const [name, value] of Object.entries(headers)) {
-      masked[name] = this.texts.reduce(
-        (text, secret) => text.replaceAll(secret, '*'.repeat(secret.length)),
-        value,
-      );
+      let text = value;
+      for (const secret of this.texts) {
+        if (text.includes(secret)) text = text.replaceAll(secret, '*'.repeat(secret.length));
+      }
+      masked[name] = text;
     }
     return masked;
   }
