@@ -14,7 +14,7 @@ import {
   type FoundKey,
   type KeyLookupRow,
 } from './key-lookup.repository.ts';
-import { digestOfSecret, looksLikeKey } from './key-secret.ts';
+import { hexDigestOfSecret, looksLikeKey } from './key-secret.ts';
 
 const MOST_KEYS = 50_000;
 const MOST_STRANGERS = 10_000;
@@ -51,7 +51,7 @@ export class KeyDirectory {
    */
   async find(secret: string): Promise<ApiKey | undefined> {
     if (!looksLikeKey(secret)) return undefined;
-    return this.findDigest(digestOfSecret(secret).toString('hex'));
+    return this.findDigest(hexDigestOfSecret(secret));
   }
 
   /** Reads the key again, by the secret it was found with: undefined when that secret opens nothing any more. */

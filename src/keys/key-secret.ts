@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /** A key as the client holds it: `rk_` and 256 random bits in base64url. Only its digest is ever stored. */
 export function newKeySecret(): string {
@@ -7,7 +7,12 @@ export function newKeySecret(): string {
 
 /** 32 bytes; a plain digest is enough for a secret of 256 random bits. */
 export function digestOfSecret(secret: string): Buffer {
-  return createHash('sha256').update(secret, 'utf8').digest();
+  return hash('sha256', secret, 'buffer');
+}
+
+/** The same as text: what a key is looked up by. */
+export function hexDigestOfSecret(secret: string): string {
+  return hash('sha256', secret, 'hex');
 }
 
 /** What may be shown of a key afterwards: its first nine characters. */
