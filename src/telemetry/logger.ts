@@ -1,11 +1,24 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { byTurns } from './line-turns.ts';
 import { censor, scrubLine } from './redaction.ts';
 
 /** Injection token of pino's {@link Logger}: `@Inject(LOGGER) private readonly log: Logger`. */
 export const LOGGER = Symbol('Logger');
 
+let output: DestinationStream | undefined;
+
+/** One for all loggers of the process, so that their lines keep their order. */
+function standardOutput(): DestinationStream {
+  if (output === undefined) {
+    const turns = byTurns(pino.destination(1));
+    process.once('exit', turns.flush);
+    output = turns;
+  }
+  return output;
+}
+
 /** One JSON line for each event, time in ISO 8601, level by name; what may stand in it is told in `redaction.ts`. */
-export function createLogger(level: string, destination: DestinationStream = pino.destination(1)): Logger {
+export function createLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
   const logger = pino(
     {
       level,

@@ -1,0 +1,30 @@
+import { setImmediate } from 'node:timers/promises';
+import { byTurns } from './line-turns.ts';
+
+describe('lines by turns', () => {
+  const written: string[] = [];
+  const destination = { write: (lines: string) => void written.push(lines) };
+  beforeEach(() => {
+    written.length = 0;
+  });
+
+  it('writes the lines of one turn at its end, at once and in their order', async () => {
+    const lines = byTurns(destination);
+    lines.write('one\n');
+    lines.write('two\n');
+    expect(written).toEqual([]);
+    await setImmediate();
+    lines.write('three\n');
+    await setImmediate();
+    expect(written).toEqual(['one\ntwo\n', 'three\n']);
+  });
+
+  it('writes what there is when the process cannot wait, and nothing twice', async () => {
+    const lines = byTurns(destination);
+    lines.write('last\n');
+    lines.flush();
+    expect(written).toEqual(['last\n']);
+    await setImmediate();
+    expect(written).toEqual(['last\n']);
+  });
+});
