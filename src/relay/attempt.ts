@@ -125,10 +125,13 @@ export class Attempt {
     const passage = passageOf(exchange, one, reader);
     const streamed = call.framing !== 'json';
     let metered = 0;
+    /** A document that is all there is settled in the turn in which it is told, unless its client is slow. */
+    let allThere = false;
     if (call.framing === 'json') {
       const limit = passage.whole ? MAX_TRANSLATED_BYTES : JSON_PEEK_BYTES;
       const { size, whole } = await body.look(limit, (chunk) => reader.push(chunk));
       metered = size;
+      allThere = whole;
       if (whole) reader.finish();
       if (whole ? !reader.complete : passage.whole)
         throw new RelayError('upstream-unusable', 'The upstream answered with a broken document');
@@ -160,9 +163,13 @@ export class Attempt {
       cut.took(bytes.length);
       if (metered > 0) metered -= bytes.length;
       else reader.push(bytes);
-      if (reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
+      if (!allThere && reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
       const told = passage.take(bytes);
-      if (told !== undefined) await tell({ type: 'data', bytes: told });
+      const full = told && tell({ type: 'data', bytes: told });
+      if (full !== undefined) {
+        if (reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
+        await full;
+      }
       progress.handedOver = streamed && sent.answer === undefined && this.over(reader, exchange);
       if (passage.broken) break;
     }
