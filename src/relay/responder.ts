@@ -165,8 +165,8 @@ class Answer {
       case 'head':
         this.head = event;
         response.writeHead(event.status, this.headersOf(event));
-        // A JSON answer's head goes out with its first bytes; a stream's must not wait for them.
-        if (event.framing !== 'json') response.flushHeaders();
+        // The head goes out with the first bytes; a stream's waits for them no longer than they are there already.
+        if (event.framing !== 'json') process.nextTick(() => this.flushHead());
         if (event.framing === 'sse') this.armKeepAlive();
         return;
       case 'data':
@@ -179,6 +179,11 @@ class Answer {
         this.finish(event.failure);
         return;
     }
+  }
+
+  private flushHead(): void {
+    const { response } = this.exchange;
+    if (this.firstByteAt === undefined && !response.destroyed) response.flushHeaders();
   }
 
   private headersOf(head: RelayHead): Record<string, string> {
