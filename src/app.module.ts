@@ -30,6 +30,11 @@ export class AppModule {
         DatabaseModule,
         AccessModule,
         UpstreamModule,
+        // Routes are tried in this order: those with the most requests stand first.
+        ClaudeModule,
+        OpenaiModule,
+        GeminiModule,
+        BedrockModule,
         AdminModule,
         KeysModule,
         AccountsModule,
@@ -37,10 +42,6 @@ export class AppModule {
         UsageModule,
         RelayModule,
         HealthModule,
-        ClaudeModule,
-        BedrockModule,
-        GeminiModule,
-        OpenaiModule,
         RootModule,
       ],
     };

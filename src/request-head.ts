@@ -26,6 +26,8 @@ export function withSoundHead(listener: RequestListener): RequestListener {
  *   dialect. The router itself would fail on it before any door is asked.
  */
 export function readableTarget(target: string): string {
+  // As nearly every client writes it: nothing to take off, nothing to decode.
+  if (target.startsWith('/') && !target.includes('%')) return target;
   const inOrigin = target.replace(/^https?:\/\/[^/?#]*/i, '');
   const url = inOrigin === '' || inOrigin.startsWith('?') ? `/${inOrigin}` : inOrigin;
   const path = url.split(/[?#]/, 1)[0] ?? '';
