@@ -2,6 +2,60 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageReader } from './message-reader.ts';
 
+/** Milliseconds from a request's last byte written to its answer's first byte, and to its last one. */
+export interface Times {
+  readonly first: number;
+  readonly whole: number;
+}
+
+/**
+ * One connection of a client, a request at a time.
+ *
+ * States: connecting → idle ↔ asking → closed.
+ */
+export class Connection {
+  private readonly socket: Socket;
+  private readonly reader = new MessageReader(false);
+  private sent = 0;
+  private first = 0;
+  private answered: ((times: Times) => void) | undefined;
+  private failed: (error: Error) => void = () => undefined;
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    this.socket.on('error', (error) => this.failed(error));
+    this.socket.on('close', () => this.failed(new Error('the server closed a connection')));
+    this.socket.on('data', (chunk) => this.take(chunk));
+  }
+
+  /** @throws Error on any answer that is not 200, and when the connection is closed */
+  ask(request: Buffer): Promise<Times> {
+    return new Promise((resolve, reject) => {
+      this.answered = resolve;
+      this.failed = reject;
+      this.first = 0;
+      this.reader.reset();
+      this.socket.write(request);
+      this.sent = performance.now();
+    });
+  }
+
+  close(): void {
+    this.failed = () => undefined;
+    this.socket.destroy();
+  }
+
+  private take(chunk: Buffer): void {
+    const now = performance.now();
+    if (this.first === 0) this.first = now;
+    if (!this.reader.take(chunk)) return;
+    const { head } = this.reader;
+    if (head.startsWith('HTTP/1.1 200'))
+      this.answered?.({ first: this.first - this.sent, whole: now - this.sent });
+    else this.failed(new Error(`not 200: ${head}\n${chunk.toString().slice(-500)}`));
+  }
+}
+
 export interface Load {
   readonly port: number;
   readonly request: Buffer;
@@ -15,37 +69,63 @@ export interface Load {
 export interface Sample {
   readonly answers: number;
   readonly seconds: number;
-  /** Milliseconds from a request's last byte written to its answer's first byte, and to its last one. */
   readonly firstByte: readonly number[];
   readonly latency: readonly number[];
 }
 
-/**
- * A closed loop: each connection sends its next request when it has its answer.
- * @throws Error on any answer that is not 200, and when a connection is closed.
- */
-export async function drive(load: Load): Promise<Sample> {
-  const firstByte: number[] = [];
-  const latency: number[] = [];
+/** A closed loop: each connection sends its next request when it has its answer. @throws Error as `Connection.ask` */
+export async function drive({ port, request, connections, enough, spreadMs = 0 }: Load): Promise<Sample> {
+  const times: Times[] = [];
   const began = performance.now();
   let begun = 0;
   const goesOn = (): boolean =>
-    'ms' in load.enough ? performance.now() - began < load.enough.ms : begun < load.enough.answers;
+    'ms' in enough ? performance.now() - began < enough.ms : begun < enough.answers;
 
-  const runs = Array.from({ length: load.connections }, async (_, index) => {
-    const turn = ((load.spreadMs ?? 0) * index) / load.connections;
+  const run = async (index: number): Promise<void> => {
+    const turn = (spreadMs * index) / connections;
     if (turn > 0) await sleep(turn);
-    return runConnection(load, () => {
-      if (!goesOn()) return undefined;
+    const connection = new Connection(port);
+    while (goesOn()) {
       begun += 1;
-      return (first, whole) => {
-        firstByte.push(first);
-        latency.push(whole);
-      };
-    });
-  });
-  await Promise.all(runs);
-  return { answers: latency.length, seconds: (performance.now() - began) / 1000, firstByte, latency };
+      times.push(await connection.ask(request));
+    }
+    connection.close();
+  };
+  await Promise.all(Array.from({ length: connections }, (_, index) => run(index)));
+  return sampleOf(times, performance.now() - began);
+}
+
+export interface Rate {
+  readonly port: number;
+  readonly request: Buffer;
+  readonly perSecond: number;
+  readonly requests: number;
+}
+
+/**
+ * An open loop: requests begin by the clock, whatever became of those before, each on an idle connection or a new one.
+ * @throws Error as `Connection.ask`
+ */
+export async function driveAt({ port, request, perSecond, requests }: Rate): Promise<Sample> {
+  const times: Times[] = [];
+  const idle: Connection[] = [];
+  const began = performance.now();
+  const one = async (): Promise<void> => {
+    const connection = idle.pop() ?? new Connection(port);
+    times.push(await connection.ask(request));
+    idle.push(connection);
+  };
+  const running: Promise<void>[] = [];
+  for (let begun = 0; begun < requests; begun += 1) {
+    const wait = began + (begun * 1000) / perSecond - performance.now();
+    if (wait > 0) await sleep(wait);
+    const pending = one();
+    pending.catch(() => undefined);
+    running.push(pending);
+  }
+  await Promise.all(running);
+  for (const connection of idle) connection.close();
+  return sampleOf(times, performance.now() - began);
 }
 
 /** Asks once, for the bytes: whatever stands between must not change them. */
@@ -63,40 +143,11 @@ export async function askOnce(port: number, request: Buffer): Promise<{ head: st
   });
 }
 
-type Note = (firstByteMs: number, wholeMs: number) => void;
-
-function runConnection(load: Load, begin: () => Note | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket: Socket = connect({ port: load.port, host: '127.0.0.1', noDelay: true });
-    const reader = new MessageReader(false);
-    let sent = 0;
-    let first = 0;
-    let note: Note | undefined;
-    const next = (): void => {
-      note = begin();
-      if (note === undefined) {
-        socket.destroy();
-        resolve();
-        return;
-      }
-      first = 0;
-      reader.reset();
-      socket.write(load.request);
-      sent = performance.now();
-    };
-    socket.on('connect', next);
-    socket.on('error', reject).on('close', () => reject(new Error('the server closed a connection')));
-    socket.on('data', (chunk) => {
-      const now = performance.now();
-      if (first === 0) first = now;
-      if (!reader.take(chunk)) return;
-      if (!reader.head.startsWith('HTTP/1.1 200')) {
-        socket.destroy();
-        reject(new Error(`not 200: ${reader.head}\n${chunk.toString().slice(-500)}`));
-        return;
-      }
-      note?.(first - sent, now - sent);
-      next();
-    });
-  });
+function sampleOf(times: readonly Times[], ms: number): Sample {
+  return {
+    answers: times.length,
+    seconds: ms / 1000,
+    firstByte: times.map(({ first }) => first),
+    latency: times.map(({ whole }) => whole),
+  };
 }

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readTreeCpu } from './cpu.ts';
-import { askOnce, drive, type Load } from './driver.ts';
-import { requestBody } from './messages.ts';
-import type { Phase } from './phases.ts';
+import { type Door, type Question, requestOf } from './doors.ts';
+import { askOnce, drive, driveAt, type Sample } from './driver.ts';
+import type { LoadPhase } from './phases.ts';
 
 export interface Target {
   readonly name: string;
   readonly port: number;
   /** The root of the processes whose time is counted. */
   readonly pid: number;
-  /** An API key, where one is asked for. */
-  readonly key?: string;
+  /** API keys, where they are asked for: the one of the usual account, and one that is bound to an account at Bedrock. */
+  readonly keys?: Readonly<Record<'usual' | 'bedrock', string>>;
 }
 
 /** One round, or the medians of several. Times in ms, processor time in microseconds. */
@@ -37,17 +37,22 @@ export interface Outcome {
 const SETTLING_MS = 100;
 
 /** Runs a phase on every target in turn, round after round, so that a noisy moment falls on all of them. */
-export async function runPhase(phase: Phase, targets: readonly Target[], basis: Target): Promise<Outcome> {
+export async function runPhase(
+  phase: LoadPhase,
+  targets: readonly Target[],
+  basis: Target,
+): Promise<Outcome> {
   const answers = new Map<string, number>();
   const count = (target: Target, more: number): void => {
     answers.set(target.name, (answers.get(target.name) ?? 0) + more);
   };
   let expected: string | undefined;
   for (const target of targets) {
-    const body = await bodyOnce(target, phase);
+    const body = await bodyOnce(target, phase.question);
     expected ??= body;
-    if (body !== expected) throw new Error(`${target.name} changed the bytes of the answer`);
-    const warm = await drive(loadOf(target, phase, { answers: phase.warmUp }));
+    if (phase.question.door === undefined && body !== expected)
+      throw new Error(`${target.name} changed the bytes of the answer`);
+    const warm = await sampleOf(target, { ...phase, enough: { answers: phase.warmUp } });
     count(target, 1 + warm.answers);
   }
   const rounds: Map<string, Figures>[] = [];
@@ -66,10 +71,10 @@ export async function runPhase(phase: Phase, targets: readonly Target[], basis: 
   return { figures, answers };
 }
 
-async function takeSample(target: Target, phase: Phase, count: (more: number) => void): Promise<Figures> {
+async function takeSample(target: Target, phase: LoadPhase, count: (more: number) => void): Promise<Figures> {
   const before = readTreeCpu(target.pid);
   const ownBefore = process.cpuUsage();
-  const sample = await drive(loadOf(target, phase, phase.enough));
+  const sample = await sampleOf(target, phase);
   const own = process.cpuUsage(ownBefore);
   await sleep(SETTLING_MS);
   const after = readTreeCpu(target.pid);
@@ -88,30 +93,27 @@ async function takeSample(target: Target, phase: Phase, count: (more: number) =>
   };
 }
 
-function loadOf(target: Target, phase: Phase, enough: Phase['enough']): Load {
-  const { wish } = phase;
+function sampleOf({ port, ...target }: Omit<Target, 'name' | 'pid'>, phase: LoadPhase): Promise<Sample> {
+  const { load, enough, question } = phase;
+  const request = questionTo(target, question);
+  if ('perSecond' in load) {
+    const requests = 'answers' in enough ? enough.answers : (load.perSecond * enough.ms) / 1000;
+    return driveAt({ port, request, perSecond: load.perSecond, requests });
+  }
   // Paced streams that began together would all ask at once, again and again, and the first byte would wait in a queue.
-  const spreadMs = wish === 'json' ? 0 : wish.deltas * wish.paceMs;
-  return {
-    port: target.port,
-    request: requestFor(target, phase),
-    connections: phase.connections,
-    enough,
-    spreadMs,
-  };
+  const spreadMs = question.wish === 'json' ? 0 : question.wish.deltas * question.wish.paceMs;
+  return drive({ port, request, connections: load.connections, enough, spreadMs });
 }
 
-function requestFor(target: Target, phase: Phase): Buffer {
-  const body = requestBody(phase.wish);
-  return Buffer.from(
-    'POST /v1/messages HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\nanthropic-version: 2023-06-01\r\n' +
-      `x-api-key: ${target.key ?? 'none'}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+/** Only llm-relay has doors; the others pass on what the upstream speaks. */
+export function questionTo({ keys }: Pick<Target, 'keys'>, question: Question): Buffer {
+  const door: Door = (keys && question.door) ?? 'claude';
+  return requestOf(question, door, keys?.[door === 'bedrock' ? 'bedrock' : 'usual'] ?? 'none');
 }
 
 /** The body of one answer, without the framing of its transfer. */
-async function bodyOnce(target: Target, phase: Phase): Promise<string> {
-  const { head, body } = await askOnce(target.port, requestFor(target, phase));
+async function bodyOnce(target: Target, question: Question): Promise<string> {
+  const { head, body } = await askOnce(target.port, questionTo(target, question));
   if (!head.startsWith('HTTP/1.1 200')) throw new Error(`${target.name}: ${head}\n${body.toString()}`);
   if (!/transfer-encoding: *chunked/i.test(head)) return body.toString();
   let text = '';
@@ -142,7 +144,7 @@ function mediansOf(rounds: readonly Figures[]): Figures {
   };
 }
 
-function quantile(values: readonly number[], part: number): number {
+export function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
 }

@@ -4,26 +4,49 @@ export const MODEL = 'claude-sonnet-4-5';
 export const INPUT_TOKENS = 210;
 export const JSON_OUTPUT_TOKENS = 160;
 
-/** What the upstream is asked for: one JSON document, or so many deltas with so many milliseconds between them. */
-export type Wish = { readonly deltas: number; readonly paceMs: number } | 'json';
+/** So many deltas of so many bytes of text, with so many milliseconds between them. */
+export interface Stream {
+  readonly deltas: number;
+  readonly paceMs: number;
+  readonly textBytes?: number;
+}
 
-/** A body of about 1 KB. The wish stands in its text, so that a relay passes it on as it passes everything. */
-export function requestBody(wish: Wish): string {
-  const words = 'Tell me how a relay keeps its ledger, and why each row is written only once. ';
-  const told = wish === 'json' ? '' : `[deltas=${wish.deltas} pace=${wish.paceMs}] `;
+/** What the upstream is asked for: one JSON document, or a stream. */
+export type Wish = Stream | 'json';
+
+const WORDS = 'Tell me how a relay keeps its ledger, and why each row is written only once. ';
+const USUAL_BYTES = 1_024;
+const TEXT = ' settled once';
+
+/** What a user says, of about so many bytes. The wish stands in it, so that a relay passes it on as it passes everything. */
+export function promptFor(wish: Wish, bytes = USUAL_BYTES): string {
+  const told =
+    wish === 'json'
+      ? ''
+      : `[deltas=${wish.deltas} pace=${wish.paceMs} text=${wish.textBytes ?? TEXT.length}] `;
+  return told + WORDS.repeat(Math.max(1, Math.round((bytes - 160) / WORDS.length)));
+}
+
+/** A body of about so many bytes in Anthropic's form. */
+export function requestBody(wish: Wish, bytes = USUAL_BYTES): string {
   return JSON.stringify({
     model: MODEL,
     max_tokens: 1024,
     ...(wish === 'json' ? {} : { stream: true }),
     system: 'You answer shortly and plainly.',
-    messages: [{ role: 'user', content: told + words.repeat(11) }],
+    messages: [{ role: 'user', content: promptFor(wish, bytes) }],
   });
 }
 
 export function readWish(body: Buffer): Wish {
   if (!body.includes('"stream":true')) return 'json';
-  const [, deltas, paceMs] = /\[deltas=(\d+) pace=(\d+)\]/.exec(body.toString()) ?? [];
-  return { deltas: Number(deltas ?? 1), paceMs: Number(paceMs ?? 0) };
+  const [, deltas, paceMs, textBytes] =
+    /\[deltas=(\d+) pace=(\d+) text=(\d+)\]/.exec(body.toString('latin1')) ?? [];
+  return {
+    deltas: Number(deltas ?? 1),
+    paceMs: Number(paceMs ?? 0),
+    textBytes: Number(textBytes ?? TEXT.length),
+  };
 }
 
 const message = (more: object, outputTokens: number): object => ({
@@ -51,7 +74,10 @@ const event = (type: string, data: object): string =>
   `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
 
 /** The events of a stream before its deltas, one delta, and those after; each event is written for itself. */
-export function streamEvents(deltas: number): { before: string[]; delta: string; after: string[] } {
+export function streamEvents(
+  deltas: number,
+  textBytes = TEXT.length,
+): { before: string[]; delta: string; after: string[] } {
   return {
     before: [
       event('message_start', {
@@ -59,7 +85,10 @@ export function streamEvents(deltas: number): { before: string[]; delta: string;
       }),
       event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }),
     ],
-    delta: event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: ' settled once' } }),
+    delta: event('content_block_delta', {
+      index: 0,
+      delta: { type: 'text_delta', text: TEXT.padEnd(textBytes, TEXT) },
+    }),
     after: [
       event('content_block_stop', { index: 0 }),
       event('message_delta', {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,12 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { type Child, end, pidOf } from './child.ts';
 
 const START = fileURLToPath(new URL('../src/cli/start.js', import.meta.url));
+const SCOPES = ['claude', 'openai', 'gemini'];
 const READY_MS = 60_000;
 const SETTLED_MS = 15_000;
 
 export interface RelayChild extends Child {
-  /** An API key for the claude door. */
-  readonly key: string;
+  /** API keys: the one of the account at the upstream, and the one of the account at Bedrock's. */
+  readonly keys: Readonly<Record<'usual' | 'bedrock', string>>;
   /** Attempts in the ledger, by outcome, once there are `expected` of them or no more come. */
   ledger(expected: number): Promise<Record<string, number>>;
 }
@@ -25,18 +26,23 @@ export interface RelayOptions {
   readonly start?: string;
 }
 
-/**
- * llm-relay as it is shipped: `npm start` without npm, the embedded Postgres in a folder of its own, logs to a file,
- * metrics on, every other setting as it is by default, but for the wait before draining. One account, at `upstreamPort`.
- */
-export async function startRelay(
-  upstreamPort: number,
-  { profileFolder, start = START }: RelayOptions = {},
-): Promise<RelayChild> {
-  const token = `ra_${randomBytes(24).toString('base64url')}`;
+/** Where one relay keeps its data and its log. */
+export async function relayFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'llm-relay-bench-'));
   // Postgres may have to run as another user, who must be able to walk here.
   await chmod(folder, 0o711);
+  return folder;
+}
+
+/**
+ * llm-relay as it is shipped: `npm start` without npm, the embedded Postgres in the folder, logs to a file, metrics on,
+ * every other setting as it is by default, but for the wait before draining. Resolves when it listens.
+ */
+export async function launchRelay(
+  folder: string,
+  { profileFolder, start = START }: RelayOptions,
+): Promise<{ readonly child: ChildProcess; readonly port: number; readonly token: string }> {
+  const token = `ra_${randomBytes(24).toString('base64url')}`;
   const profiling =
     profileFolder === undefined
       ? []
@@ -56,24 +62,38 @@ export async function startRelay(
     },
   });
   await log.close();
+  try {
+    const port = await untilListening(logPath, () => child.exitCode === null && child.signalCode === null);
+    return { child, port, token };
+  } catch (error) {
+    await end(child, 'SIGTERM');
+    throw error;
+  }
+}
+
+/** A relay with one account at `upstream`, one at `bedrock`, and a key for each. */
+export async function startRelay(
+  ports: Readonly<Record<'upstream' | 'bedrock', number>>,
+  options: RelayOptions = {},
+): Promise<RelayChild> {
+  const folder = await relayFolder();
+  const { child, port, token } = await launchRelay(folder, options);
   const stop = async (): Promise<void> => {
     await end(child, 'SIGTERM');
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const port = await untilListening(logPath, () => child.exitCode === null && child.signalCode === null);
     const admin = new AdminApi(`http://127.0.0.1:${port}/admin/v1`, token);
-    await admin.create('accounts', {
-      name: 'bench',
+    const usual = await admin.account(ports.upstream, {
       kind: 'claude',
-      baseUrl: `http://127.0.0.1:${upstreamPort}`,
       credentials: { apiKey: 'sk-ant-bench' },
     });
-    const key = await admin.create('keys', { name: 'bench', scopes: ['claude'], models: ['*'] });
+    const credentials = { region: 'us-east-1', apiKey: 'ABSK-bench-bench-bench' };
+    const bedrock = await admin.account(ports.bedrock, { kind: 'bedrock', credentials });
     return {
       pid: pidOf(child),
       port,
-      key: String(key['key']),
+      keys: { usual: await admin.key(usual), bedrock: await admin.key(bedrock) },
       ledger: (expected) => admin.ledger(expected),
       stop,
     };
@@ -85,7 +105,7 @@ export async function startRelay(
 
 /** The port that the relay tells among its log lines once it serves. */
 async function untilListening(logPath: string, lives: () => boolean): Promise<number> {
-  for (const until = Date.now() + READY_MS; Date.now() < until; await sleep(50)) {
+  for (const until = Date.now() + READY_MS; Date.now() < until; await sleep(20)) {
     if (!lives()) throw new Error('the relay ended before it listened');
     const [, port] = /^llm-relay listens on \S+:(\d+)$/m.exec(await readFile(logPath, 'utf8')) ?? [];
     if (port !== undefined) return Number(port);
@@ -99,7 +119,31 @@ class AdminApi {
     private readonly token: string,
   ) {}
 
-  create(resource: string, body: object): Promise<Record<string, unknown>> {
+  /** Answers its id. */
+  async account(
+    port: number,
+    more: { readonly kind: string; readonly credentials: object },
+  ): Promise<string> {
+    const made = await this.create('accounts', {
+      name: more.kind,
+      baseUrl: `http://127.0.0.1:${port}`,
+      ...more,
+    });
+    return String(made['id']);
+  }
+
+  /** Of a key that only this account serves: the key itself. */
+  async key(account: string): Promise<string> {
+    const made = await this.create('keys', {
+      name: account,
+      scopes: SCOPES,
+      models: ['*'],
+      accounts: [account],
+    });
+    return String(made['key']);
+  }
+
+  private create(resource: string, body: object): Promise<Record<string, unknown>> {
     return this.ask(`/${resource}`, { method: 'POST', body: JSON.stringify(body) });
   }
 

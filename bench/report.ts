@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import type { Figures } from './measure.ts';
-import type { Phase } from './phases.ts';
+import type { LoadPhase } from './phases.ts';
+
+/** A first row and a first column of names, and figures. */
+export interface Table {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
 
 type Column = readonly [title: string, value: (figures: Figures) => string];
 
@@ -10,14 +17,21 @@ const number = (value: number, digits: number): string =>
     ? '–'
     : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-const JSON_COLUMNS: readonly Column[] = [
+/** Where the rate is given, what is added to the latency says something; at saturation it does not. */
+const jsonColumns = (direct: Figures | undefined, byRate: boolean): readonly Column[] => [
   ['requests/s', (figures) => number(figures.perSecond, 0)],
-  ['p50 ms', (figures) => number(figures.p50, 1)],
-  ['p99 ms', (figures) => number(figures.p99, 1)],
+  ['p50 ms', (figures) => number(figures.p50, 2)],
+  ['p99 ms', (figures) => number(figures.p99, 2)],
+  ...(byRate ? addedColumns(direct) : []),
   ['server CPU µs/request', (figures) => number(figures.serverMicros, 0)],
   ['× bare', (figures) => number(figures.ratio, 2)],
   ['Postgres CPU µs/request', (figures) => number(figures.postgresMicros, 0)],
   ['driver CPU µs/request', (figures) => number(figures.driverMicros, 0)],
+];
+
+const addedColumns = (direct: Figures | undefined): readonly Column[] => [
+  ['added p50', (figures) => number(figures.p50 - (direct?.p50 ?? NaN), 2)],
+  ['added p99', (figures) => number(figures.p99 - (direct?.p99 ?? NaN), 2)],
 ];
 
 const sseColumns = (deltas: number, direct: Figures | undefined): readonly Column[] => [
@@ -30,20 +44,27 @@ const sseColumns = (deltas: number, direct: Figures | undefined): readonly Colum
   ['driver CPU µs/delta', (figures) => number(figures.driverMicros / deltas, 1)],
 ];
 
-/** A Markdown table, a row for each target; the first target is the upstream itself. */
-export function tableOf(phase: Phase, figures: ReadonlyMap<string, Figures>): string {
+/** A row for each target; the first target is the upstream itself. */
+export function tableOf({ title, question, load }: LoadPhase, figures: ReadonlyMap<string, Figures>): Table {
   const [direct] = figures.values();
-  const columns = phase.wish === 'json' ? JSON_COLUMNS : sseColumns(phase.wish.deltas, direct);
-  const rows = [
-    ['', ...columns.map(([title]) => title)],
-    ...[...figures].map(([name, found]) => [name, ...columns.map(([, value]) => value(found))]),
-  ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const { wish } = question;
+  const columns =
+    wish === 'json' ? jsonColumns(direct, 'perSecond' in load) : sseColumns(wish.deltas, direct);
+  return {
+    title,
+    head: ['', ...columns.map(([name]) => name)],
+    rows: [...figures].map(([name, found]) => [name, ...columns.map(([, value]) => value(found))]),
+  };
+}
+
+export function markdownOf({ title, head, rows }: Table): string {
+  const widths = head.map((name, column) =>
+    Math.max(name.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;
   const rule = `| ${widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(Math.max(1, width - 1))}:`)).join(' | ')} |`;
-  const [head = [], ...body] = rows;
-  return [`### ${phase.title}`, '', line(head), rule, ...body.map(line)].join('\n');
+  return [`### ${title}`, '', line(head), rule, ...rows.map(line)].join('\n');
 }
 
 /** How to read the tables. */

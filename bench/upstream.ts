@@ -19,19 +19,22 @@ interface Stream {
   readonly delta: Buffer;
   readonly after: readonly Buffer[];
 }
-const streams = new Map<number, Stream>();
+const streams = new Map<string, Stream>();
+/** Streams that have not ended, and whose client is still there. */
+let open = 0;
 
-function streamOf(deltas: number): Stream {
-  const known = streams.get(deltas);
+function streamOf({ deltas, textBytes }: Exclude<Wish, 'json'>): Stream {
+  const name = `${deltas} ${textBytes}`;
+  const known = streams.get(name);
   if (known !== undefined) return known;
-  const { before, delta, after } = streamEvents(deltas);
+  const { before, delta, after } = streamEvents(deltas, textBytes);
   const head = `${HEAD}text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n`;
   const stream = {
     head: Buffer.concat([Buffer.from(head), ...before.map(asChunk)]),
     delta: asChunk(delta),
     after: [...after.map(asChunk), LAST_CHUNK],
   };
-  streams.set(deltas, stream);
+  streams.set(name, stream);
   return stream;
 }
 
@@ -40,7 +43,7 @@ function answer(socket: Socket, wish: Wish): void {
     socket.write(JSON_BYTES);
     return;
   }
-  const { head, delta, after } = streamOf(wish.deltas);
+  const { head, delta, after } = streamOf(wish);
   socket.write(head);
   if (wish.paceMs === 0) {
     for (let sent = 0; sent < wish.deltas; sent += 1) socket.write(delta);
@@ -48,15 +51,28 @@ function answer(socket: Socket, wish: Wish): void {
     return;
   }
   let sent = 0;
+  open += 1;
+  const end = (): void => {
+    clearInterval(pace);
+    socket.off('close', end);
+    open -= 1;
+  };
   const pace = setInterval(() => {
-    if (sent < wish.deltas && socket.writable) {
+    if (sent < wish.deltas) {
       socket.write(delta);
       sent += 1;
       return;
     }
-    clearInterval(pace);
-    if (socket.writable) for (const piece of after) socket.write(piece);
+    end();
+    for (const piece of after) socket.write(piece);
   }, wish.paceMs);
+  socket.on('close', end);
+}
+
+/** `GET /open`: how many streams are. */
+function tellOpen(socket: Socket): void {
+  const told = String(open);
+  socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${told.length}\r\n\r\n${told}`);
 }
 
 const server = createServer({ noDelay: true }, (socket) => {
@@ -64,9 +80,10 @@ const server = createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk) => {
     if (!reader.take(chunk)) return;
-    const wish = readWish(reader.body);
+    const { head, body } = reader;
     reader.reset();
-    answer(socket, wish);
+    if (head.startsWith('GET /open ')) tellOpen(socket);
+    else answer(socket, readWish(body));
   });
 });
 announce(server);
