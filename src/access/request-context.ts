@@ -23,7 +23,11 @@ const contexts = new WeakMap<IncomingMessage, RequestContext>();
 export function contextOf(request: IncomingMessage): RequestContext {
   let context = contexts.get(request);
   if (context === undefined) {
-    context = { requestId: newRequestId(), clientRequestId: clientIdOf(request), receivedAt: performance.now() };
+    context = {
+      requestId: newRequestId(),
+      clientRequestId: clientIdOf(request),
+      receivedAt: performance.now(),
+    };
     contexts.set(request, context);
   }
   return context;

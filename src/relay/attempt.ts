@@ -251,7 +251,13 @@ export class Attempt {
       return undefined;
     }
     const headers = refusedHeaders(exchange, answer, refusal);
-    await tell({ type: 'head', status: answer.status, headers, framing: 'json', reader: { atBoundary: false } });
+    await tell({
+      type: 'head',
+      status: answer.status,
+      headers,
+      framing: 'json',
+      reader: { atBoundary: false },
+    });
     for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {
       await tell({ type: 'data', bytes });
     }

@@ -91,7 +91,12 @@ const UNSENT: Readonly<Record<UnsentReason, true>> = {
  * @param headSent an answer's head is with the client already: the outcome is `partial` instead of `failed`
  * @param answered the upstream had begun to answer
  */
-export function endingOf(thrown: unknown, signal: Cancellation, headSent: boolean, answered: boolean): Ending {
+export function endingOf(
+  thrown: unknown,
+  signal: Cancellation,
+  headSent: boolean,
+  answered: boolean,
+): Ending {
   const broken: Outcome = headSent ? 'partial' : 'failed';
   const cause: unknown = signal.aborted ? signal.reason : thrown;
 
