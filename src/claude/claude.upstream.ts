@@ -6,6 +6,7 @@ import { urlBelow } from '../upstream/url-below.ts';
 import type { Account } from '../upstream/account.ts';
 import type { ListedUpstream } from '../upstream/upstream.ts';
 import { checkClaudeCredentials, signClaude } from './claude.credentials.ts';
+import { claudeHeadroom } from './claude.headroom.ts';
 import { judgeClaude } from './claude.verdict.ts';
 
 const ORIGIN = 'https://api.anthropic.com';
@@ -40,6 +41,7 @@ export const claude: ListedUpstream = {
   },
 
   judge: (answer) => judgeClaude(answer, Date.now()),
+  headroom: (headers) => claudeHeadroom(headers, Date.now()),
 
   models: {
     request(account, pageToken) {

@@ -10,6 +10,7 @@ import { Proof1763800006200 } from '../../migrations/1763800006200-proof.ts';
 import { AccountHealth1763800010000 } from '../../migrations/1763800010000-account-health.ts';
 import { EgressProxies1763800020000 } from '../../migrations/1763800020000-egress-proxies.ts';
 import { Limits1763801143600 } from '../../migrations/1763801143600-limits.ts';
+import { Headroom1763801153100 } from '../../migrations/1763801153100-headroom.ts';
 import { Probes1763801152000 } from '../../migrations/1763801152000-probes.ts';
 import { LimitedAdmission1763801143700 } from '../../migrations/1763801143700-limited-admission.ts';
 import { Corrections1763801152100 } from '../../migrations/1763801152100-corrections.ts';
@@ -30,6 +31,7 @@ export const MIGRATIONS = [
   LimitedAdmission1763801143700,
   Probes1763801152000,
   Corrections1763801152100,
+  Headroom1763801153100,
 ];
 
 /**

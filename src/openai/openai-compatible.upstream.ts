@@ -6,6 +6,7 @@ import { probeModel } from '../upstream/probe-model.ts';
 import { urlBelow } from '../upstream/url-below.ts';
 import type { Account } from '../upstream/account.ts';
 import type { ListedUpstream } from '../upstream/upstream.ts';
+import { openaiHeadroom } from './openai.headroom.ts';
 import { judgeOpenai } from './openai.verdict.ts';
 import { probeOf } from './openai-probe.ts';
 
@@ -55,6 +56,7 @@ export const openaiCompatible: ListedUpstream = {
   },
 
   judge: (answer) => judgeOpenai(answer, Date.now()),
+  headroom: (headers) => openaiHeadroom(headers, Date.now()),
 
   models: {
     request: (account) => ({

@@ -15,6 +15,7 @@ import { Cut, endingOf } from './cut.ts';
 import { Drains } from './drains.ts';
 import type { Exchange } from './exchange.ts';
 import { foreignFailure } from './error-words.ts';
+import { HeadroomWatch } from './headroom-watch.ts';
 import { Journal } from './journal.ts';
 import { isOurs, keptAnswer, refusedHeaders, tellKept } from './kept-answer.ts';
 import type { Blame, Miss, SettledMiss } from './miss.ts';
@@ -59,6 +60,7 @@ export class Attempt {
     private readonly scheduler: Scheduler,
     private readonly prices: PriceBook,
     private readonly health: AccountHealth,
+    private readonly headroom: HeadroomWatch,
     private readonly journal: Journal,
     private readonly drains: Drains,
     @Inject(ENV) private readonly env: Env,
@@ -142,6 +144,7 @@ export class Attempt {
     const document = passage.whole ? await this.translated(body, passage) : undefined;
 
     this.health.answered(one);
+    this.headroom.saw(one, answer.headers);
     progress.headSent = true;
     exchange.forgetBody();
     await tell({

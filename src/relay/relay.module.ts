@@ -9,6 +9,7 @@ import { Attempt } from './attempt.ts';
 import { CandidateMemo } from './candidate-memo.ts';
 import { Drains } from './drains.ts';
 import { Failover } from './failover.ts';
+import { HeadroomWatch } from './headroom-watch.ts';
 import { Holds } from './holds.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
@@ -28,6 +29,7 @@ import { UpstreamCall } from './upstream-call.ts';
     CandidateMemo,
     Drains,
     Failover,
+    HeadroomWatch,
     Holds,
     Intake,
     Journal,

@@ -35,6 +35,7 @@ import {
 } from './sql/cooldowns.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
 import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
+import { markLean } from './sql/lean.ts';
 import { giveBackProbe, proveAccount } from './sql/probes.ts';
 import { Strays } from './strays.ts';
 import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
@@ -208,6 +209,11 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       if (cooling.pool === undefined) this.grace.cool(cooling);
       throw error;
     }
+  }
+
+  /** @see markLean */
+  lean(accountId: string, modelFamily: string, forMs: number): Promise<void> {
+    return markLean(this.hot, accountId, modelFamily, forMs);
   }
 
   /** A probe succeeded: whoever waits for its account comes in. */

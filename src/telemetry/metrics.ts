@@ -102,6 +102,11 @@ export class Metrics {
   private readonly places = this.gauge('places_in_use', 'Calls that hold a place, on this process', ['lane']);
   private readonly pending = this.gauge('settles_pending', 'Settlements not yet written', []);
 
+  private readonly lean = this.counter(
+    'accounts_lean_total',
+    'Times that an account was found near a limit, and others were preferred until its reset',
+    ['kind'],
+  );
   private readonly probes = this.counter(
     'probes_total',
     'First calls after a cooldown of their account: proven = it answered',
@@ -234,6 +239,10 @@ export class Metrics {
 
   pendingSettles(now: number): void {
     this.pending.set(now);
+  }
+
+  accountLean(kind: string): void {
+    this.lean.inc({ kind });
   }
 
   probed(result: 'proven' | 'unproven'): void {

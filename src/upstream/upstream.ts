@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Headroom } from './headroom.ts';
 import type { Account, Credentials } from './account.ts';
 import type { Call, DialectName } from '../dialects/dialect.ts';
 
@@ -104,6 +105,8 @@ export interface Upstream {
   ): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
   /** An error told inside a 2xx answer is judged with that status and the frame's JSON as the body. */
   judge(answer: UpstreamAnswer): Verdict;
+  /** What a successful answer says is left of the account's limits. Absent: the vendor says nothing of it. */
+  headroom?(headers: Readonly<Record<string, string>>): readonly Headroom[];
   /** The request that renews an expiring credential; undefined when these values cannot be renewed. */
   refresh?(credentials: Credentials): CredentialRefresh | undefined;
   /** The upstream's own list of models, a page at a time; or the names it is known to serve, where it has no list. */
