@@ -6,7 +6,7 @@ import { UnsteadyDatabase } from '../support/unsteady-database.ts';
 
 const SHORT = { heartbeatMs: 100, epochTtlMs: 1_000, sweepMs: 50 };
 
-/** Rows of reliability.md: I2, I3, I5, I7, and orphans that are charged what they held. */
+/** Rows of reliability.md: I2, I3, I5, I6, I7, and orphans that are charged what they held. */
 describe('budgets', () => {
   let rig: SchedulingRig;
   let scheduler: Scheduler;
@@ -71,7 +71,7 @@ describe('budgets', () => {
     await settle(decision, 10);
   });
 
-  it('keep to edits of them, which touch no counter', async () => {
+  it('I6 keep to edits of them, which touch no counter', async () => {
     const key = await rig.key({ budgets: { day: 100 } });
     const decision = await scheduler.admit(asking(key, 60));
     await rig.query('update api_keys set budget_day_nanos = 50 where id = $1', [key]);
@@ -113,7 +113,7 @@ describe('budgets', () => {
     await settle(other, 0);
   });
 
-  it('of a new window begin anew; what was admitted before is charged to its own', async () => {
+  it('I7 of a new window begin anew; what was admitted before is charged to its own', async () => {
     const key = await rig.key({ budgets: { day: 100, month: 1_000, total: 10_000 } });
     await settle(await scheduler.admit(asking(key)), 90);
     expect(outcome(await scheduler.admit(asking(key, 20)))).toBe('budget-spent');
@@ -138,7 +138,7 @@ describe('budgets', () => {
     expect(await state(key)).toEqual([0, day, month, 185]);
   });
 
-  it('settled in one batch over midnight charge each day with its own', async () => {
+  it('I7 settled in one batch over midnight charge each day with its own', async () => {
     const keys = await Promise.all([1, 2, 3, 4].map(() => rig.key({ budgets: { day: 100 } })));
     const leases = await Promise.all(keys.map(async (key) => leased(await scheduler.admit(asking(key)))));
     await Promise.all(
@@ -161,7 +161,7 @@ describe('budgets', () => {
     ]);
   });
 
-  it('are exceeded by no more than what calls cost beyond their estimate', async () => {
+  it('I3 are exceeded by no more than what calls cost beyond their estimate', async () => {
     const key = await rig.key({ budgets: { total: 100 } });
     const decisions = await Promise.all([1, 2, 3].map(() => scheduler.admit(asking(key, 40))));
     expect(decisions.map(outcome)).toEqual(['admitted', 'admitted', 'budget-held']);
@@ -171,7 +171,7 @@ describe('budgets', () => {
     expect(outcome(await scheduler.admit(asking(key, 0)))).toBe('budget-spent');
   });
 
-  it('of many are never exceeded at any moment, over three replicas, and equal the ledger', async () => {
+  it('I2 of many are never exceeded at any moment, over three replicas, and equal the ledger', async () => {
     const keys = await Promise.all(
       [1, 2, 3].map((at) => rig.key({ budgets: { day: 4_000 + at, month: 9_000, total: 20_000 } })),
     );

@@ -2,7 +2,7 @@ import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { expectQuiet, unsettled } from '../support/quiet.ts';
 import { ask, SchedulingRig, settlement } from '../support/scheduling.ts';
 
-/** Rows of reliability.md: I1, I5, I8 in passing, I10. */
+/** Rows of reliability.md: I1, I5, I6, I8 in passing, I10. */
 describe('limits over three replicas', () => {
   let rig: SchedulingRig;
   beforeAll(async () => {
@@ -16,7 +16,7 @@ describe('limits over three replicas', () => {
     ['accounts', async () => ({ keys: await Promise.all([rig.key(), rig.key(), rig.key()]), max: 3 })],
     ['a key', async () => ({ keys: [await rig.key({ max: 4 })], max: 0 })],
   ])(
-    'of %s are never exceeded, by the counters or by what is held, and nothing is left',
+    'I1 I5 of %s are never exceeded, by the counters or by what is held, and nothing is left',
     async (word, set) => {
       const { keys, max } = await set();
       const shared = [await rig.account({ max: 3 }), await rig.account({ max: 3 })];
@@ -86,41 +86,79 @@ describe('limits over three replicas', () => {
     },
   );
 
-  it('stay untouched by edits of the settings under way', async () => {
-    const [key, account] = [await rig.key({ max: 3 }), await rig.account({ max: 3 })];
-    const replica = await rig.replica();
+  it('I6 have counters that edits of names and limits under way leave alone', async () => {
+    const team = await rig.team({ max: 3, budgets: { total: 1_000_000 } });
+    const [key, account] = [await rig.key({ team, max: 3 }), await rig.account({ max: 3 })];
+    const replicas = [await rig.replica(), await rig.replica(), await rig.replica()];
+    const hold = { nanos: 900n, tokens: 50, unpriced: new Set<string>() };
     let version = 1n;
-    let stale = 0;
-    const callers = Array.from({ length: 8 }, async () => {
-      for (let turn = 0; turn < 40; turn += 1) {
-        const decision = await replica.admit(
-          ask(key, [{ accountId: account, version, tier: 0, modelFamily: 'f' }], { keyVersion: version }),
-        );
-        if (decision.admitted) await replica.settle(settlement(decision.lease));
-        else if (decision.refusal === 'stale') stale += 1;
-      }
-    });
-    const edits = (async () => {
-      for (let edit = 0; edit < 20; edit += 1) {
-        const client = await rig.sql.connect();
-        try {
-          await client.query('begin');
-          await client.query('update api_keys set version = $2, name = $3 where id = $1', [
-            key,
-            `${version + 1n}`,
-            `name ${edit}`,
-          ]);
-          await client.query('update accounts set version = $2 where id = $1', [account, `${version + 1n}`]);
-          await client.query('commit');
-        } finally {
-          client.release();
+    let editing = true;
+    const seen = new Set<string>();
+    const callers = replicas.flatMap((replica) =>
+      Array.from({ length: 4 }, async () => {
+        while (editing) {
+          const decision = await replica.admit(
+            ask(key, [{ accountId: account, version, tier: 0, modelFamily: 'f' }], {
+              keyVersion: version,
+              hold,
+            }),
+          );
+          seen.add(decision.admitted ? 'admitted' : decision.refusal);
+          if (!decision.admitted) {
+            await new Promise((resolve) => setTimeout(resolve, 2));
+            continue;
+          }
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 10));
+          await replica.settle(settlement(decision.lease, { costNanos: 700n }));
         }
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        version += 1n;
+      }),
+    );
+    const used = async () => {
+      const [row] = await rig.query<{ key: number; team: number }>(
+        `select (select total_used from key_state where id = $1)::integer as key,
+                (select total_used from team_state where id = $2)::integer as team`,
+        [key, team],
+      );
+      return row ?? { key: 0, team: 0 };
+    };
+    /** Of nothing, of little, of much, and none. */
+    const budgets = [null, 0, 1_500, 1_000_000_000];
+    let last = { key: 0, team: 0 };
+    for (let edit = 0; edit < 40; edit += 1) {
+      const budget = budgets[edit % 4];
+      const [next, name, max] = [`${version + 1n}`, `name ${edit}`, 1 + (edit % 3)];
+      const client = await rig.sql.connect();
+      try {
+        await client.query('begin');
+        await client.query(
+          `update api_keys set version = $2, name = $3, max_concurrency = $4, budget_day_nanos = $5,
+             budget_total_nanos = $5, requests_per_minute = $6 where id = $1`,
+          [key, next, name, max, budget, 6_000_000 + edit],
+        );
+        await client.query(
+          'update teams set version = $2, name = $3, max_concurrency = $4, budget_month_nanos = $5 where id = $1',
+          [team, next, `${name} of ${team}`, max, budget],
+        );
+        await client.query('update accounts set version = $2 where id = $1', [account, next]);
+        await client.query('commit');
+      } finally {
+        client.release();
       }
-    })();
-    await Promise.all([...callers, edits]);
-    expect(await unsettled(rig.url)).toEqual([]);
-    expect(stale).toBeGreaterThan(0);
+      version += 1n;
+      expect(await unsettled(rig.url)).toEqual([]);
+      const now = await used();
+      expect(now.key).toBeGreaterThanOrEqual(last.key);
+      expect(now.team).toBeGreaterThanOrEqual(last.team);
+      last = now;
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+    editing = false;
+    await Promise.all(callers);
+    expect([...seen]).toEqual(expect.arrayContaining(['admitted', 'stale', 'budget-spent']));
+    const [row] = await rig.query<{ sum: number }>(
+      'select sum(cost_nanos)::integer as sum from ledger where key_id = $1',
+      [key],
+    );
+    expect(await used()).toEqual({ key: row?.sum, team: row?.sum });
   });
 });

@@ -66,7 +66,7 @@ describe('rates', () => {
       await settle(decision, 0);
     });
 
-    it('never exceed their number and its burst in any window, over three replicas', async () => {
+    it('I4 never exceed their number and its burst in any window, over three replicas', async () => {
       const perMinute = 600;
       const keys = await Promise.all([1, 2, 3].map(() => rig.key({ requestsPerMinute: perMinute })));
       const replicas = [scheduler, await rig.replica(), await rig.replica()];
@@ -192,7 +192,7 @@ describe('rates', () => {
       expect(rows).toEqual(Array.from({ length: 3 }, () => ({ output_tokens: '9007199254740991' })));
     });
 
-    it('never exceed their number and its burst in any window, over three replicas', async () => {
+    it('I4 never exceed their number and its burst in any window, over three replicas', async () => {
       const perMinute = 60_000;
       const key = await rig.key({ tokensPerMinute: perMinute });
       const replicas = [scheduler, await rig.replica(), await rig.replica()];

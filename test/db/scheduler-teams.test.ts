@@ -111,7 +111,7 @@ describe('limits of teams', () => {
     await scheduler.settle(settlement(leased(decision), { lane: 'count', costNanos: 0n }));
   });
 
-  it('are never exceeded over three replicas, whatever is settled twice or moved', async () => {
+  it('I1 I2 are never exceeded over three replicas, whatever is settled twice or moved', async () => {
     const company = await rig.team({ max: 9, budgets: { day: 40_000 } });
     const teams = await Promise.all(
       [1, 2, 3].map(() => rig.team({ parent: company, max: 4, budgets: { month: 15_000 } })),

@@ -219,3 +219,39 @@ describe('a limit that was set on one replica', () => {
     expect(charged).toEqual([{ teams: 2 }, { teams: 3 }]);
   });
 });
+
+describe('edits over REST while calls run', () => {
+  it('I6 leave what was used and is held alone: names, limits, and the limits of the team', async () => {
+    const own = await team({ limits: { budgets: [{ period: 'total', usd: '5' }] } });
+    const key = await rehearsal.key({ team: own });
+    let editing = true;
+    const statuses = new Set<number>();
+    const callers = Array.from({ length: 4 }, async (_, index) => {
+      while (editing) statuses.add(await done(key, 'input-tokens=20 output-tokens=2', index % 2));
+    });
+    const limits = [
+      { concurrency: 2, budgets: [{ period: 'day', usd: '0.00' }] },
+      { requestsPerMinute: 60_000, budgets: [{ period: 'month', usd: '9.00' }] },
+      null,
+    ];
+    for (let edit = 0; edit < 15; edit += 1) {
+      const change = { name: `edit ${edit} ${randomUUID()}`, limits: limits[edit % 3] };
+      for (const path of [`/keys/${key.id}`, `/teams/${own}`]) {
+        expect((await admin(rehearsal.url, 'PATCH', path, change)).status).toBe(200);
+      }
+    }
+    await change(`/keys/${key.id}`, null);
+    await change(`/teams/${own}`, { budgets: [{ period: 'total', usd: '5.00' }] });
+    editing = false;
+    await Promise.all(callers);
+    await rehearsal.quiet();
+    expect([...statuses]).toEqual(expect.arrayContaining([200, 402]));
+    const [row] = await rehearsal.sql<{ cost: number }>(
+      'select sum(cost_nanos)::integer as cost from ledger where key_id = $1',
+      [key.id],
+    );
+    const shown = await admin(rehearsal.url, 'GET', `/teams/${own}`);
+    const [total] = (shown.body as { standing: Standing }).standing.budgets;
+    expect(total).toMatchObject({ used: String((row?.cost ?? 0) / 1e9), held: '0.00' });
+  });
+});
