@@ -125,7 +125,7 @@ const MARKS = `
  * replicas whose clocks were ahead belong to a later hour and go to the default partition. From the setting
  * \`ledger-dropped-until\` on, sums are no longer made anew. Answers how many were dropped.
  */
-const RETENTION = `
+export const RETENTION = `
   create function drop_ledger_partitions(p_months integer) returns integer language plpgsql as $$
   declare
     v_dropped integer := 0; v_before timestamp; v_month timestamp; v_end timestamptz; v_name text;

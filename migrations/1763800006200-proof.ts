@@ -15,7 +15,7 @@ export class Proof1763800006200 implements MigrationInterface {
   }
 }
 
-const DIFFERENCES = `
+export const DIFFERENCES = `
   create view counter_differences as
     with kept as (
       select 'key places' as counter, id, in_use as counted from key_state
@@ -40,7 +40,7 @@ const DIFFERENCES = `
  * whoever moves a counter holds its row until the commit that shows the open row. Answers what was repaired, as JSON;
  * nothing while another replica is at it.
  */
-const REPAIR = `
+export const REPAIR = `
   create function repair_counters() returns jsonb language plpgsql as $$
   declare
     v_keys uuid[]; v_accounts uuid[]; v_repaired jsonb;

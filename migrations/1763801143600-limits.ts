@@ -154,7 +154,7 @@ const BACKFILL = `
  */
 export const MOST_NANOS = '1000000000000000';
 export const MOST_TOKENS = '100000000';
-const MOST = '4000000000000000000';
+export const MOST = '4000000000000000000';
 const MICROS = 'floor(extract(epoch from clock_timestamp()) * 1000000)::bigint';
 
 /** What `release_calls` takes of open rows, and of ledger rows. */

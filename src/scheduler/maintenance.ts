@@ -3,7 +3,7 @@ import type { Queryable } from '../database/statement.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import type { Replays } from './replays.ts';
 import type { Replica } from './replica.ts';
-import { repairCounters } from './sql/counters.ts';
+import { foldCharges, repairCounters } from './sql/counters.ts';
 import { forgetCooldowns } from './sql/cooldowns.ts';
 import { forgetEpochs, sweepEpochs } from './sql/epochs.ts';
 import { dropLedgerPartitions, ensureLedgerPartitions } from './sql/ledger-partitions.ts';
@@ -79,8 +79,9 @@ export class Maintenance {
     if (epoch !== undefined && root !== undefined) await this.replays.run(root, epoch);
   }
 
-  /** Counters that are not what the open rows prove are set right. There should never be any. */
+  /** Counters that are not what the open rows and the ledger prove are set right. There should never be any. */
   async reconcile(): Promise<void> {
+    await foldCharges(this.db);
     const repaired = await repairCounters(this.db);
     if (repaired.length === 0) return;
     this.repaired(repaired.length);

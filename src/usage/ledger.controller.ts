@@ -12,7 +12,7 @@ export class LedgerController {
   @Get('check')
   @ApiOperation({
     operationId: 'checkLedger',
-    summary: 'The proof that counters say what the open calls come to',
+    summary: 'The proof that counters say what the open calls and the ledger come to',
   })
   @ApiOkResponse({ type: LedgerCheckDto, description: 'The proof, and what differs' })
   async check(): Promise<LedgerCheckDto> {
