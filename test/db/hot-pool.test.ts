@@ -77,7 +77,7 @@ describe('the hot pool', () => {
     expect(pool.stats().queryTimeouts).toBe(1);
   });
 
-  it('gives up on a frozen server by its own clock and throws the connection away', async () => {
+  it('D3: gives up on a frozen server by its own clock and throws the connection away', async () => {
     const pid = await pidOf(pool);
     process.kill(pid, 'SIGSTOP');
     try {
@@ -88,7 +88,7 @@ describe('the hot pool', () => {
     }
   });
 
-  it('refuses when all connections stay busy, without asking the database', async () => {
+  it('D5: refuses when all connections stay busy, without asking the database', async () => {
     const busy = [pool.run(sleepSeconds, [1.2]), pool.run(sleepSeconds, [1.2])];
     expect(await reasonOf(pool.run(one, []))).toBe('pool-full');
     await Promise.all(busy);
@@ -123,7 +123,7 @@ describe('the hot pool', () => {
     expect(down.stats().breakerOpen).toBe(true);
   });
 
-  it('treats a read-only database as one that is down, and takes a new connection', async () => {
+  it('D8: treats a read-only database as one that is down, and takes a new connection', async () => {
     const pid = await pidOf(pool);
     await pool.run({ name: 'demote', text: 'set default_transaction_read_only = on' }, []);
     const write: Statement = {
@@ -140,7 +140,7 @@ describe('the hot pool', () => {
     ['40001', 3],
     ['55P03', 3],
     ['23505', 1],
-  ])('sends a statement that failed with %s at most %i times', async (code, times) => {
+  ])('D6: sends a statement that failed with %s at most %i times', async (code, times) => {
     const admin = new pg.Client(database.url);
     await admin.connect();
     await admin.query('create sequence tries');

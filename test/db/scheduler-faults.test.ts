@@ -36,7 +36,7 @@ describe('a scheduler on an unsteady database', () => {
     Promise.all(decisions.map((decision) => scheduler.settle(settlement(leased(decision)))));
   const requests = (length: number): AdmissionRequest[] => Array.from({ length }, () => ask(key, [account]));
 
-  it.each(['40P01', '40001', '55P03'])('tries again after %s, with one effect', async (code) => {
+  it.each(['40P01', '40001', '55P03'])('D6: tries again after %s, with one effect', async (code) => {
     const { database, scheduler } = await unsteady();
     const before = (await count('ledger')) ?? 0;
     for (let turn = 0; turn < 2; turn += 1) database.next('admit', says(code));
@@ -66,7 +66,7 @@ describe('a scheduler on an unsteady database', () => {
     await settleAll(scheduler, [await admitting]);
   });
 
-  it('finds its leases again when the answer to an admission was lost after the commit', async () => {
+  it('D7: finds its leases again when the answer to an admission was lost after the commit', async () => {
     const { database, scheduler } = await unsteady();
     database.next('admit', answerLost);
     const decisions = await Promise.all(requests(20).map((one) => scheduler.admit(one)));
@@ -88,7 +88,7 @@ describe('a scheduler on an unsteady database', () => {
     );
   });
 
-  it('writes one ledger row when the answer to a settlement was lost after the commit', async () => {
+  it('D7: writes one ledger row when the answer to a settlement was lost after the commit', async () => {
     const { database, scheduler } = await unsteady();
     const before = (await count('ledger')) ?? 0;
     const decisions = await Promise.all(requests(5).map((one) => scheduler.admit(one)));
@@ -168,7 +168,7 @@ describe('a scheduler on an unsteady database', () => {
     await settleAll(scheduler, [await scheduler.admit(ask(key, [account]))]);
   });
 
-  it('holds one place and writes one row when the wire itself is cut behind the commit', async () => {
+  it('D7: holds one place and writes one row when the wire itself is cut behind the commit', async () => {
     const wire = await CuttingWire.before(rig.url);
     const scheduler = await rig.replica({ url: wire.url });
     await settleAll(scheduler, [await scheduler.admit(ask(key, [account]))]);

@@ -96,7 +96,7 @@ describe('settlement', () => {
     await scheduler.settle(settlement(other));
   });
 
-  it('does not need the open row: charged, nothing given back', async () => {
+  it('D9: does not need the open row: charged, nothing given back', async () => {
     const lease = await take();
     const kept = await take();
     await rig.query(

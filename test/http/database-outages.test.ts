@@ -1,0 +1,180 @@
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
+import { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { compareBooks } from '../support/books.ts';
+import { eventually } from '../support/eventually.ts';
+import { query } from '../support/query.ts';
+import { expectQuiet } from '../support/quiet.ts';
+import { Rehearsal } from '../support/relay.ts';
+import { steadily, type Told } from '../support/steady-load.ts';
+import { TcpGate } from '../support/tcp-gate.ts';
+
+const CALLS_A_SECOND = 20;
+const OPEN_STREAMS = 10;
+/** Longer than anybody waits for an answer of the database. */
+const FROZEN_MS = 4_000;
+
+/** Rows D1 to D4 and D8, each with one outage: what clients meet, and what the ledger says afterwards. */
+describe('a relay whose Postgres goes away under load', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'relay-outages-'));
+  const gate = new TcpGate(() => ({ host: '127.0.0.1', port: Number(new URL(postgres.url).port) }));
+  let postgres: EmbeddedPostgres;
+  let rehearsal: Rehearsal;
+  let postmaster: number;
+  let key: string;
+
+  beforeAll(async () => {
+    postgres = await startEmbeddedPostgres({ dataDir, fsync: false });
+    await gate.open();
+    const through = new URL(postgres.url);
+    through.port = String(gate.port);
+    rehearsal = await Rehearsal.start({ DATABASE_URL: through.href, RELAY_HEARTBEAT_MS: '500' });
+    await rehearsal.claudeAccount();
+    key = (await rehearsal.key()).key;
+  }, 60_000);
+  beforeEach(async () => {
+    postmaster = await postmasterPid();
+  });
+  afterAll(async () => {
+    await rehearsal.close();
+    await gate.shut();
+    await postgres.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  async function postmasterPid(): Promise<number> {
+    const [row] = await query<{ folder: string }>(
+      postgres.url,
+      `select current_setting('data_directory') as folder`,
+    );
+    return Number(readFileSync(join(row?.folder ?? '', 'postmaster.pid'), 'utf8').split('\n', 1)[0]);
+  }
+
+  /** The server and all of its processes, children first. */
+  function processes(): number[] {
+    const children = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => parentOf(pid) === postmaster)
+      .map(Number);
+    return [...children, postmaster];
+  }
+
+  function signal(to: readonly number[], name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
+    for (const pid of to) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // A process of a server that goes down may be gone already.
+      }
+    }
+  }
+
+  /** Streams that are open when it begins, and short calls all the while. */
+  async function underLoad(outage: () => Promise<void>): Promise<{ all: Told[]; short: Told[] }> {
+    let [running, opened] = [true, 0];
+    const shared = { random: () => 0.99, target: () => ({ url: rehearsal.url, key }) };
+    const streams = steadily({
+      ...shared,
+      callsPerSecond: 10 * OPEN_STREAMS,
+      goesOn: () => (opened += 1) <= OPEN_STREAMS,
+      ways: ['Claude SSE'],
+      deltas: 20,
+      everyMs: 100,
+    });
+    await eventually(() => expect(rehearsal.simulator.inFlight()).toBe(OPEN_STREAMS));
+    const short = steadily({
+      ...shared,
+      callsPerSecond: CALLS_A_SECOND,
+      goesOn: () => running,
+      ways: ['Claude JSON'],
+      everyMs: 1,
+    });
+    await outage();
+    await sleep(300);
+    running = false;
+    return { all: [...(await streams), ...(await short)], short: await short };
+  }
+
+  /** Nobody was cut or sent away, every call has its one row, and all counters are those of ledger and open rows. */
+  async function nothingLost({ all: told }: { readonly all: readonly Told[] }): Promise<void> {
+    expect(told.filter(({ whole }) => !whole)).toEqual([]);
+    await eventually(() => expectQuiet(postgres.url), 30_000);
+    const books = await compareBooks(postgres.url, rehearsal.simulator);
+    expect(books).toMatchObject({ lost: 0, doubled: 0, wrong: 0, partial: 0 });
+    expect(books.rows).toBe(rehearsal.simulator.requests.length);
+    expect(told.length).toBeGreaterThan(OPEN_STREAMS);
+    const scheduler = rehearsal.replica(0).app.get(Scheduler);
+    await eventually(() => expect(scheduler.readiness()).toBe(true));
+    // Whoever asks first may meet a breaker that waits for its next probe.
+    await eventually(async () => expect((await scheduler.checkCounters()).differences).toEqual([]));
+  }
+
+  it('D1: that is restarted cuts no stream, refuses no call and loses no usage', async () => {
+    const told = await underLoad(async () => {
+      process.kill(postmaster, 'SIGINT');
+      await eventually(async () => expect(await postmasterPid()).not.toBe(postmaster), 20_000);
+    });
+    await nothingLost(told);
+  });
+
+  it('D2: whose processes are all killed does as little', async () => {
+    const told = await underLoad(async () => {
+      signal(processes(), 'SIGKILL');
+      await eventually(async () => expect(await postmasterPid()).not.toBe(postmaster), 20_000);
+    });
+    await nothingLost(told);
+  });
+
+  it('D3: that is frozen keeps nobody waiting until it thaws', async () => {
+    const told = await underLoad(async () => {
+      const frozen = processes();
+      signal(frozen, 'SIGSTOP');
+      try {
+        await sleep(FROZEN_MS);
+      } finally {
+        signal(frozen, 'SIGCONT');
+      }
+    });
+    await nothingLost(told);
+    expect(told.short.filter(({ ms }) => ms >= FROZEN_MS)).toEqual([]);
+  });
+
+  it('D4: that is behind a dead router is reached again as soon as the router is there', async () => {
+    const told = await underLoad(async () => {
+      gate.swallow();
+      await sleep(3_000);
+      await gate.open();
+    });
+    await nothingLost(told);
+  });
+
+  it('D8: that is read-only is as good as gone, until it is not', async () => {
+    const readOnly = async (is: 'on' | 'off') => {
+      // It binds this very session as well.
+      const url = new URL(postgres.url);
+      url.searchParams.set('options', '-c default_transaction_read_only=off');
+      await query(url.href, `alter system set default_transaction_read_only = ${is}`);
+      await query(url.href, 'select pg_reload_conf()');
+    };
+    const told = await underLoad(async () => {
+      await readOnly('on');
+      await sleep(1_000);
+      await readOnly('off');
+    });
+    await nothingLost(told);
+  });
+});
+
+/** Undefined: it is gone. */
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
