@@ -255,3 +255,69 @@ describe('edits over REST while calls run', () => {
     expect(total).toMatchObject({ used: String((row?.cost ?? 0) / 1e9), held: '0.00' });
   });
 });
+
+describe('the hold of a call', () => {
+  beforeAll(async () => {
+    await rehearsal.geminiAccount();
+    await rehearsal.openaiAccount();
+    // Bedrock's own default drains what its client left.
+    await rehearsal.bedrockAccount({ onClientLeave: 'cancel' });
+  });
+
+  const most = Number.MAX_SAFE_INTEGER;
+  const text = 'Hello. [[sim: latency=60000]]';
+  const messages = [{ role: 'user', content: text }];
+
+  it.each([
+    ['Claude', '/v1/messages', { model: MODEL, max_tokens: most, messages }],
+    [
+      'Gemini',
+      '/v1beta/models/gemini-2.5-pro:generateContent',
+      {
+        contents: [{ role: 'user', parts: [{ text }] }],
+        generationConfig: { maxOutputTokens: 2_147_483_647 },
+      },
+    ],
+    ['OpenAI', '/v1/chat/completions', { model: 'gpt-4.1', max_completion_tokens: most, messages }],
+    ['Responses', '/v1/responses', { model: 'gpt-4.1', max_output_tokens: most, input: text }],
+    [
+      'Converse',
+      '/model/us.amazon.nova-2-lite-v1:0/converse',
+      {
+        messages: [{ role: 'user', content: [{ text }] }],
+        inferenceConfig: { maxTokens: most },
+      },
+    ],
+  ])('B6 is bounded whatever output %s is asked for, and comes back', async (_, path, body) => {
+    const key = await rehearsal.key({ limits: { budgets: [{ period: 'total', usd: '1.50' }] } });
+    const ask = (signal?: AbortSignal): Promise<Response> =>
+      fetch(rehearsal.url + path, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${key.key}`,
+          'content-type': 'application/json',
+          'anthropic-version': '2023-06-01',
+        },
+        body: JSON.stringify(body),
+        ...(signal && { signal }),
+      });
+    const leaving = new AbortController();
+    const open = ask(leaving.signal).catch(() => undefined);
+    const held = await eventually(async () => {
+      const rows = await rehearsal.sql<{ nanos: number; tokens: number }>(
+        'select hold_nanos::integer as nanos, hold_tokens::integer as tokens from open_calls where key_id = $1',
+        [key.id],
+      );
+      expect(rows).toHaveLength(1);
+      return rows[0] ?? { nanos: 0, tokens: 0 };
+    });
+    // A million tokens of output at the most that is thought of, and never more than a dollar.
+    expect(held.nanos).toBeGreaterThan(500_000_000);
+    expect(held.nanos).toBeLessThanOrEqual(1_000_000_000);
+    expect(held.tokens).toBeGreaterThan(1_000_000);
+    expect(held.tokens).toBeLessThanOrEqual(2_000_000);
+    leaving.abort();
+    await open;
+    await rehearsal.quiet();
+  });
+});
