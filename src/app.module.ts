@@ -7,6 +7,7 @@ import { ClaudeModule } from './claude/claude.module.ts';
 import { ConfigModule } from './config/config.module.ts';
 import type { Env } from './config/env.ts';
 import { DatabaseModule } from './database/database.module.ts';
+import { ExplainModule } from './explain/explain.module.ts';
 import { GeminiModule } from './gemini/gemini.module.ts';
 import { HealthModule } from './health/health.module.ts';
 import { KeysModule } from './keys/keys.module.ts';
@@ -41,6 +42,7 @@ export class AppModule {
         SchedulerModule,
         UsageModule,
         RelayModule,
+        ExplainModule,
         HealthModule,
         RootModule,
       ],

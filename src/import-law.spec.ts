@@ -34,6 +34,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
     'scheduler',
     'usage',
   ),
+  explain: LOW.concat('database', 'admin', 'keys', 'upstream', 'accounts', 'scheduler', 'usage', 'relay'),
   claude: LOW.concat('access', 'keys', 'upstream', 'relay'),
   gemini: LOW.concat('access', 'keys', 'upstream', 'relay'),
   openai: LOW.concat('access', 'keys', 'upstream', 'relay'),

@@ -36,7 +36,7 @@ import { KEY_RING, openKeyRing, proveKeyRing } from './key-ring.ts';
       },
     },
   ],
-  exports: [AccountDirectory, CredentialStore],
+  exports: [AccountDirectory, AccountsService, CredentialStore],
 })
 export class AccountsModule implements OnModuleInit {
   constructor(

@@ -37,6 +37,8 @@ export interface AccountView extends Account {
   readonly updatedAt: Date;
 }
 
+export type AccountAtRest = Pick<AccountView, 'id' | 'name' | 'kind' | 'enabled' | 'cooldowns'>;
+
 type Row<T extends Account> = Omit<T, 'version'> & { readonly version: string; readonly deleted: boolean };
 
 const ACCOUNT = `
@@ -80,6 +82,17 @@ export async function findAccount(database: Database, id: string): Promise<Accou
     [id],
   );
   return row === undefined ? undefined : accountOf(row);
+}
+
+/** Accounts with something to rest from, the newest first. */
+export async function accountsAtRest(database: Database, most: number): Promise<AccountAtRest[]> {
+  return database.query(
+    `select v.id, v.name, v.kind, v.enabled, v.cooldowns
+       from (select ${VIEW} from ${FROM} left join account_state s on s.id = a.id
+              where a.deleted_at is null and a.id in (select d.account_id from cooldowns d)) v
+      where v.cooldowns <> '[]' order by v.id desc limit $1`,
+    [most],
+  );
 }
 
 /** A page of accounts, newest first (ids are time-ordered), below `beforeId` when there is one. */

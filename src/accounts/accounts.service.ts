@@ -13,6 +13,7 @@ import { missingGroups, setGroupsOf } from './account-groups.repository.ts';
 import { masked, settingsOf, textsOf } from './account-settings.ts';
 import type { CreateAccountDto, UpdateAccountDto } from './account.dto.ts';
 import {
+  accountsAtRest,
   deleteCooldowns,
   findAccount,
   insertAccount,
@@ -20,6 +21,7 @@ import {
   pageOfAccounts,
   updateAccount,
   type AccountView,
+  type AccountAtRest,
 } from './accounts.repository.ts';
 import { checkBehind, checkProxyUrl } from './account-proxy.ts';
 import { secretOf } from './account-secret.ts';
@@ -47,6 +49,11 @@ export class AccountsService {
 
   async page(beforeId: string | undefined, limit: number): Promise<AccountView[]> {
     return pageOfAccounts(this.database, beforeId, limit);
+  }
+
+  /** Accounts that rest, whole or for some models, the newest first. */
+  async atRest(most: number): Promise<AccountAtRest[]> {
+    return accountsAtRest(this.database, most);
   }
 
   /** @throws ProblemError 404 */

@@ -15,6 +15,7 @@ import { Probes1763801152000 } from '../../migrations/1763801152000-probes.ts';
 import { LimitedAdmission1763801143700 } from '../../migrations/1763801143700-limited-admission.ts';
 import { Corrections1763801152100 } from '../../migrations/1763801152100-corrections.ts';
 import { ProofOfLimits1763801154500 } from '../../migrations/1763801154500-proof-of-limits.ts';
+import { ReplicaHost1763801154800 } from '../../migrations/1763801154800-replica-host.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -34,6 +35,7 @@ export const MIGRATIONS = [
   Corrections1763801152100,
   Headroom1763801153100,
   ProofOfLimits1763801154500,
+  ReplicaHost1763801154800,
 ];
 
 /**

@@ -9,6 +9,7 @@ import { BoundedMemory } from './bounded-memory.ts';
 import { DatabaseClock } from './database-clock.ts';
 import {
   FIND_KEY_BY_DIGEST,
+  FIND_KEY_BY_ID,
   READ_CHANGED_KEYS,
   readKeyRow,
   type FoundKey,
@@ -52,6 +53,12 @@ export class KeyDirectory {
   async find(secret: string): Promise<ApiKey | undefined> {
     if (!looksLikeKey(secret)) return undefined;
     return this.findDigest(hexDigestOfSecret(secret));
+  }
+
+  /** The key as it is in the database at this moment, usable or not; for looks at a key that nobody presents. */
+  async look(id: string): Promise<ApiKey | undefined> {
+    const [row] = await this.database.run<KeyLookupRow>(FIND_KEY_BY_ID, [id]);
+    return row && readKeyRow(row)?.key;
   }
 
   /** Reads the key again, by the secret it was found with: undefined when that secret opens nothing any more. */

@@ -32,9 +32,22 @@ export const FIND_KEY_BY_DIGEST: Statement = {
           where s.digest = $1 and k.deleted_at is null`,
 };
 
+/** By its id, under the prefix of its newest secret; for looks at a key that nobody presents. */
+export const FIND_KEY_BY_ID: Statement = {
+  name: 'find-key-by-id',
+  text: `select ${SETTINGS}, ${BOUNDS}, null::timestamptz as "secretExpiresAt", coalesce((
+             select s.prefix from api_key_secrets s where s.key_id = k.id
+              order by s.expires_at is not null, s.created_at desc limit 1), '-') as prefix
+           from api_keys k where k.id = $1 and k.deleted_at is null`,
+};
+
+/** A key is another one, too, where a team above it has changed. */
 export const READ_CHANGED_KEYS: Statement = {
   name: 'read-changed-keys',
-  text: 'select id from api_keys where version > $1',
+  text: `select id from api_keys where version > $1
+         union
+         select k.id from teams t join teams own on own.path @> array[t.id] join api_keys k on k.team_id = own.id
+           where t.version > $1`,
 };
 
 /** A key in memory, under the digest it was found by. */

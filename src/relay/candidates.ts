@@ -68,27 +68,46 @@ export function wayTo(
   return dialect && { upstream, model, dialect };
 }
 
+/**
+ * Why an account does not serve a call, by the settings alone: it is not `enabled`; its `kind` is unknown to this build;
+ * its policy does not have the `model`; its kind neither speaks the client's `dialect` nor is translated to; the key's
+ * `binding` leaves it out.
+ */
+export type Unfit = 'disabled' | 'kind' | 'model' | 'dialect' | 'binding';
+
+export type AskedCall = Pick<Call, 'dialect' | 'operation' | 'model' | 'otherModels'>;
+
+/** The account as a candidate for the call, or why it is none. */
+export function fitOf(
+  call: AskedCall,
+  key: ApiKey,
+  account: Account,
+  upstream: Upstream | undefined,
+): Candidate | Unfit {
+  if (!account.enabled) return 'disabled';
+  if (upstream === undefined) return 'kind';
+  const model = upstreamModel(account, upstream, call.model);
+  if (model === undefined) return 'model';
+  if (dialectAt(call, upstream, model) === undefined) return 'dialect';
+  const tier = tierOf(key, account);
+  if (tier === undefined) return 'binding';
+  return { accountId: account.id, version: account.version, tier, modelFamily: modelFamily(model) };
+}
+
+/** A body may name models that run beside the main one; the key must be allowed every one of them. */
+export function mayCall(key: ApiKey, call: AskedCall): boolean {
+  return [call.model, ...(call.otherModels ?? [])].every((model) => matchesAny(key.models, model));
+}
+
 /** Every account that may serve the call: its kind speaks the dialect or is translated to, its policy has the model, the key may use it. */
 export function candidatesFor(
-  call: Pick<Call, 'dialect' | 'operation' | 'model' | 'otherModels'>,
+  call: AskedCall,
   key: ApiKey,
   accounts: readonly Account[],
   upstreamOf: (kind: string) => Upstream | undefined,
 ): readonly Candidate[] {
-  const candidates: Candidate[] = [];
-  // A body may name models that run beside the main one; the key must be allowed every one of them.
-  const named = [call.model, ...(call.otherModels ?? [])];
-  if (!named.every((model) => matchesAny(key.models, model))) return candidates;
-  for (const account of accounts) {
-    const way = account.enabled ? wayTo(call, account, upstreamOf(account.kind)) : undefined;
-    const tier = way && tierOf(key, account);
-    if (way === undefined || tier === undefined) continue;
-    candidates.push({
-      accountId: account.id,
-      version: account.version,
-      tier,
-      modelFamily: modelFamily(way.model),
-    });
-  }
-  return candidates;
+  if (!mayCall(key, call)) return [];
+  return accounts
+    .map((account) => fitOf(call, key, account, upstreamOf(account.kind)))
+    .filter((fit) => typeof fit !== 'string');
 }

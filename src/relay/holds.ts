@@ -18,6 +18,9 @@ interface Pool {
   readonly pool: readonly Candidate[];
 }
 
+/** What prices depend on. */
+type PricedCall = Pick<Call, 'dialect' | 'operation' | 'model' | 'lane'>;
+
 interface Known extends Ceiling {
   readonly unpriced: ReadonlySet<string>;
   readonly edition: number;
@@ -48,11 +51,11 @@ export class Holds {
   }
 
   /** Those of the pool that have no known price for the call. */
-  unpriced(call: Call, among: Pool): ReadonlySet<string> | undefined {
+  unpriced(call: PricedCall, among: Pool): ReadonlySet<string> | undefined {
     return call.lane === 'count' ? undefined : this.knownOf(call, among).unpriced;
   }
 
-  private knownOf(call: Call, among: Pool): Known {
+  private knownOf(call: PricedCall, among: Pool): Known {
     const now = performance.now();
     const found = this.known.get(among.pool);
     if (found !== undefined && found.edition === this.book.edition && found.until > now) return found;
@@ -61,7 +64,7 @@ export class Holds {
     return made;
   }
 
-  private read(call: Call, { accounts, pool }: Pool): Omit<Known, 'edition' | 'until'> {
+  private read(call: PricedCall, { accounts, pool }: Pool): Omit<Known, 'edition' | 'until'> {
     const at = new Date();
     const byId = new Map(accounts.map((account) => [account.id, account]));
     const unpriced = new Set<string>();
@@ -89,7 +92,7 @@ export class Holds {
 }
 
 /** What embeds has no output, and often no price for one. */
-function pays(price: Price, { operation }: Call): boolean {
+function pays(price: Price, { operation }: PricedCall): boolean {
   return price.input !== undefined && (price.output !== undefined || operation !== 'generate');
 }
 

@@ -40,6 +40,6 @@ import { UpstreamCall } from './upstream-call.ts';
     Responder,
     UpstreamCall,
   ],
-  exports: [Intake, ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder],
+  exports: [Holds, Intake, ModelCatalog, OpenRuns, Pipeline, RequestBodies, Responder],
 })
 export class RelayModule {}

@@ -92,9 +92,11 @@ export class Grace {
     return { admitted: true, lease: this.leaseOf(request, epoch, handed, grace.teams) };
   }
 
-  /** The database admitted a call: its clock can be told from ours. */
-  learn({ requestId, admittedAt }: Lease): void {
-    if (!this.held.has(requestId)) this.skewMs = admittedAt.getTime() - Date.now();
+  /** The database admitted a call: its clock can be told from ours, and the account rests no more, whoever ended that. */
+  learn({ requestId, accountId, admittedAt }: Lease): void {
+    if (this.held.has(requestId)) return;
+    this.skewMs = admittedAt.getTime() - Date.now();
+    this.cooling.delete(accountId);
   }
 
   /** The database could not be asked. */
@@ -123,11 +125,6 @@ export class Grace {
   cool({ accountId, forMs }: Pick<Cooling, 'accountId' | 'forMs'>): void {
     const until = this.now() + (forMs === 'infinity' ? LONGEST_COOLING_MS : forMs);
     this.cooling.set(accountId, Math.max(until, this.cooling.get(accountId) ?? 0));
-  }
-
-  /** Somebody ended an account's cooldowns. */
-  uncool(accountId: string): void {
-    this.cooling.delete(accountId);
   }
 
   /**

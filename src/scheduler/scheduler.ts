@@ -9,6 +9,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import {
   type AdmissionRequest,
   AdmissionUnavailable,
+  type Candidate,
   type Decision,
   type Lease,
   type MoveRequest,
@@ -25,17 +26,12 @@ import { Replica } from './replica.ts';
 import { idOfSettlement, type Settlement } from './settlement.ts';
 import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
 import { type SpoolEvents, Spooling } from './spooling.ts';
-import {
-  clearCooldowns,
-  coolAccount,
-  type Cooled,
-  type CooldownRow,
-  type Cooling,
-  listCooldowns,
-} from './sql/cooldowns.ts';
+import { admitBatch } from './sql/admit-batch.ts';
+import { type CandidateState, stateOfCandidates } from './sql/candidate-state.ts';
+import { coolAccount, type Cooled, type Cooling } from './sql/cooldowns.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
-import { accountPlaces, type KeyPlaces, keyPlaces } from './sql/places.ts';
 import { markLean } from './sql/lean.ts';
+import { keyNames, type OpenLeases, openLeases, type ReplicaState, replicaStates } from './sql/overview.ts';
 import { giveBackProbe, proveAccount } from './sql/probes.ts';
 import { Strays } from './strays.ts';
 import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
@@ -66,7 +62,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   constructor(
     @Inject(HOT_POOL) hotPool: Queryable,
     @Inject(LEDGER_POOL) ledgerPool: Queryable,
-    @Inject(ENV) settings: SchedulerSettings,
+    @Inject(ENV) private readonly settings: SchedulerSettings,
     @Inject(LOGGER) private readonly log: Logger,
     private readonly metrics: Metrics,
   ) {
@@ -228,27 +224,43 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     this.room.released(accountId);
   }
 
-  clearCooldowns(accountId: string): Promise<void> {
-    this.grace.uncool(accountId);
-    return clearCooldowns(this.hot, accountId);
+  /**
+   * What `admit` would decide at this moment, waits aside: the same statement, in a transaction that the caller rolls
+   * back, so that nothing is taken.
+   * @throws AdmissionUnavailable
+   */
+  async preview(transaction: Queryable, request: AdmissionRequest): Promise<Decision> {
+    const epoch = this.replica.current();
+    if (epoch !== undefined) {
+      const decisions = await admitBatch(transaction, epoch, this.replica.aliveMs, [request]);
+      if (decisions?.[0] !== undefined) return decisions[0];
+    }
+    throw new AdmissionUnavailable('This replica may not admit just now');
   }
 
-  cooldowns(): Promise<CooldownRow[]> {
-    return listCooldowns(this.hot);
+  /** Candidates as admission finds them at this moment, in the order in which it would take them. */
+  stateOf(candidates: readonly Candidate[], preferredAccountId?: string): Promise<CandidateState[]> {
+    return stateOfCandidates(this.hot, candidates, preferredAccountId);
   }
 
-  /** Places taken over all replicas, by account id. */
-  inUseByAccount(ids: readonly string[]): Promise<Map<string, number>> {
-    return accountPlaces(this.hot, ids);
+  /** Open calls of all replicas. */
+  leases(most: number): Promise<OpenLeases> {
+    return openLeases(this.hot, most);
+  }
+
+  /** Names of keys, deleted ones included. */
+  keyNames(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return keyNames(this.hot, ids);
+  }
+
+  /** Every replica that lives, or has ended and is not swept yet, or ended lately. */
+  replicas(): Promise<ReplicaState[]> {
+    return replicaStates(this.hot, this.settings.epochTtlMs, this.replica.current());
   }
 
   /** Whether places, as they are counted, are those of the open calls. */
   checkCounters(): Promise<Proof> {
     return checkCounters(this.hot);
-  }
-
-  inUseByKey(ids: readonly string[]): Promise<Map<string, KeyPlaces>> {
-    return keyPlaces(this.hot, ids);
   }
 
   private async closeOnce(): Promise<void> {

@@ -68,7 +68,7 @@ describe('the proof of the counters', () => {
     expect((await checkCounters(pool)).differences).toEqual(expected);
     expect(await repairCounters(pool)).toEqual(expected);
     expect(await checkCounters(pool)).toMatchObject({ differences: [], openCalls: 2 });
-    expect(await scheduler.inUseByAccount([account, full])).toEqual(
+    expect(await rig.inUseByAccount([account, full])).toEqual(
       new Map([
         [account, 1],
         [full, 0],

@@ -148,8 +148,8 @@ describe('admission', () => {
     );
     expect(counts.filter((answer) => answer === account)).toHaveLength(32);
     expect(counts.filter((answer) => answer === 'key-full')).toHaveLength(8);
-    expect(await scheduler.inUseByKey([key])).toEqual(new Map([[key, { inUse: 1, counting: 32 }]]));
-    expect(await scheduler.inUseByAccount([account])).toEqual(new Map([[account, 1]]));
+    expect(await rig.inUseByKey([key])).toEqual(new Map([[key, { inUse: 1, counting: 32 }]]));
+    expect(await rig.inUseByAccount([account])).toEqual(new Map([[account, 1]]));
   });
 
   it('opens nothing for a key once its revocation has committed, however many ask', async () => {

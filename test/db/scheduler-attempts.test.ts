@@ -39,10 +39,10 @@ describe('the attempts of a call', () => {
   afterAll(() => rig.end());
 
   const inUse = async (...ids: string[]) => {
-    const places = await scheduler.inUseByAccount(ids);
+    const places = await rig.inUseByAccount(ids);
     return ids.map((id) => places.get(id) ?? 0);
   };
-  const keyPlaces = async () => (await scheduler.inUseByKey([key])).get(key)?.inUse;
+  const keyPlaces = async () => (await rig.inUseByKey([key])).get(key)?.inUse;
   const ledger = ({ requestId }: Lease) =>
     rig.query('select attempt, account_id, outcome from ledger where request_id = $1 order by attempt', [
       requestId,
@@ -188,7 +188,7 @@ describe('the attempts of a call', () => {
     expect(await inUse(first, second)).toEqual([0, 0]);
     expect(await scheduler.move(move(two, []))).toMatchObject({ refusal: 'no-account' });
     await scheduler.settle(settlement(two, { lane: 'count' }));
-    expect((await scheduler.inUseByKey([key])).get(key)).toEqual({ inUse: 0, counting: 0 });
+    expect((await rig.inUseByKey([key])).get(key)).toEqual({ inUse: 0, counting: 0 });
   });
 
   describe('settled', () => {

@@ -104,13 +104,13 @@ describe('cooldowns', () => {
     await store(account, 3);
     expect(await cool(account, 'infinity')).toBe('cooling');
     expect(await decide([account])).toEqual({ admitted: false, refusal: 'accounts-parked' });
-    await scheduler.clearCooldowns(account);
+    await rig.query('delete from cooldowns where account_id = $1', [account]);
     expect(await decide([account])).toBe(account);
 
     await cool(account, 'infinity');
     await store(account, 4);
     expect(await decide([account])).toBe(account);
-    expect((await scheduler.cooldowns()).filter(({ accountId }) => accountId === account)).toEqual([]);
+    expect((await scheduler.stateOf([candidate(account)]))[0]?.rest).toBeNull();
   });
 
   it('are not written by a verdict on credentials that have been replaced', async () => {
@@ -124,17 +124,13 @@ describe('cooldowns', () => {
     const account = await rig.account();
     const answers = await Promise.all([1, 2, 3].map(() => cool(account, 'infinity')));
     expect(answers.sort()).toEqual(['cooling', 'known', 'known']);
-    expect((await scheduler.cooldowns()).filter(({ accountId }) => accountId === account)).toEqual([
-      {
-        id: expect.any(String) as unknown,
-        accountId: account,
-        modelFamily: null,
-        reason: 'credential-refused',
-        evidence: 'HTTP 401 after a refresh',
-        createdAt: expect.any(Date) as unknown,
-        until: 'infinity',
-      },
-    ]);
+    expect(await rowsOf(account)).toBe(1);
+    const [state] = await scheduler.stateOf([candidate(account)]);
+    expect(state?.rest).toEqual({
+      reason: 'credential-refused',
+      evidence: 'HTTP 401 after a refresh',
+      until: null,
+    });
   });
 
   it('are not shortened by a verdict that says less, and are lengthened by one that says more', async () => {

@@ -51,7 +51,7 @@ describe('epochs', () => {
       { estimated: true, cost_nanos: '0', output_tokens: '0', upstream_model: 'claude-sonnet-4-5' },
       { estimated: true, cost_nanos: '0', output_tokens: '0', upstream_model: 'claude-sonnet-4-5' },
     ]);
-    expect(await other.inUseByAccount([account])).toEqual(new Map([[account, 1]]));
+    expect(await rig.inUseByAccount([account])).toEqual(new Map([[account, 1]]));
     await other.settle(settlement(own));
   });
 

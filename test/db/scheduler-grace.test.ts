@@ -69,9 +69,9 @@ describe('grace, while the database is away,', () => {
       'select request_id, attempt from ledger where key_id = $1 order by 1, 2',
       [key],
     );
-  const places = async (scheduler: Scheduler) => [
-    (await scheduler.inUseByKey([key])).get(key)?.inUse,
-    (await scheduler.inUseByAccount([account])).get(account),
+  const places = async () => [
+    (await rig.inUseByKey([key])).get(key)?.inUse,
+    (await rig.inUseByAccount([account])).get(account),
   ];
 
   it('admits what nothing limits, and writes each call once when the database is back', async () => {
@@ -107,12 +107,12 @@ describe('grace, while the database is away,', () => {
     database.away = false;
     await eventually(async () => (await rows()).length === 2);
     // The row of the first call stands for the fourth, so that the counters have what runs.
-    expect(await places(scheduler)).toEqual([2, 2]);
+    expect(await places()).toEqual([2, 2]);
     expect((await scheduler.checkCounters()).differences).toEqual([]);
     await expect(scheduler.admit(request(BOTH_LIMITED))).resolves.toMatchObject({ refusal: 'key-full' });
     await Promise.all([fourth, second].map((lease) => scheduler.settle(settlement(lease))));
     await eventually(async () => (await scheduler.checkCounters()).openCalls === 0);
-    expect(await places(scheduler)).toEqual([0, 0]);
+    expect(await places()).toEqual([0, 0]);
     expect(await rows()).toHaveLength(4);
   });
 
@@ -154,6 +154,7 @@ describe('grace, while the database is away,', () => {
   it('does not send a call to an account that was told to rest', async () => {
     const { database, scheduler } = await unsteady();
     const other = await rig.account();
+    await scheduler.settle(settlement(await take(scheduler, request(FREE))));
     await scheduler.cool({
       accountId: account,
       modelFamily: null,
@@ -168,7 +169,15 @@ describe('grace, while the database is away,', () => {
     await expect(scheduler.admit(request(FREE))).resolves.toMatchObject({ refusal: 'accounts-cooling' });
     database.away = false;
     await scheduler.settle(settlement(lease));
-    await scheduler.clearCooldowns(account);
+
+    // The database gives it again: whatever it rested for is over.
+    await rig.query('delete from cooldowns where account_id = $1', [account]);
+    await scheduler.settle(settlement(await take(scheduler, request(FREE))));
+    database.away = true;
+    const again = await take(scheduler, request(FREE));
+    expect(again.accountId).toBe(account);
+    database.away = false;
+    await scheduler.settle(settlement(again));
   });
 
   it.each([

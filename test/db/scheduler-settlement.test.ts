@@ -92,7 +92,7 @@ describe('settlement', () => {
     await Promise.all([scheduler.settle(settlement(lease)), scheduler.settle(settlement(lease))]);
     await scheduler.settle(settlement(lease, { usage: NO_USAGE, costNanos: 0n }));
     expect(await ledger(lease.requestId)).toEqual([expect.objectContaining({ input_tokens: '10' })]);
-    expect(await scheduler.inUseByAccount([account])).toEqual(new Map([[account, 1]]));
+    expect(await rig.inUseByAccount([account])).toEqual(new Map([[account, 1]]));
     await scheduler.settle(settlement(other));
   });
 
@@ -107,7 +107,7 @@ describe('settlement', () => {
     );
     await scheduler.settle(settlement(lease));
     expect(await ledger(lease.requestId)).toHaveLength(1);
-    expect(await scheduler.inUseByKey([key])).toEqual(new Map([[key, { inUse: 1, counting: 0 }]]));
+    expect(await rig.inUseByKey([key])).toEqual(new Map([[key, { inUse: 1, counting: 0 }]]));
     await scheduler.settle(settlement(kept));
   });
 
@@ -164,7 +164,7 @@ describe('settlement', () => {
     const impatient = await rig.replica({ clocks: { heartbeatMs: 50, epochTtlMs: 10_000, sweepMs: 20 } });
     const lease = leased(await impatient.admit(ask(key, [account])));
     await expect(impatient.settle(settlement(lease, { door: 'nul \0' }))).rejects.toThrow();
-    await eventually(async () => (await scheduler.inUseByAccount([account])).get(account) === 0);
+    await eventually(async () => (await rig.inUseByAccount([account])).get(account) === 0);
   });
 
   it('flushes what is collected at once', async () => {

@@ -97,7 +97,7 @@ describe('the spool', () => {
       { outcome: 'orphaned', estimated: true },
     ]);
     await eventually(async () => (await folders()).length === 1);
-    expect(await other.inUseByAccount([account])).toEqual(new Map([[account, 0]]));
+    expect(await rig.inUseByAccount([account])).toEqual(new Map([[account, 0]]));
     await other.close();
     expect(await folders()).toEqual([]);
   });

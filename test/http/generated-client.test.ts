@@ -129,6 +129,11 @@ const ADMIN: Readonly<Record<string, Pair>> = {
   getTeam: { good: ofNew(team), bad: missing },
   updateTeam: { good: ofNew(team, { limits: { requestsPerMinute: 60 }, parent: null }), bad: missing },
   deleteTeam: { good: ofNew(team), bad: missing },
+  getScheduler: { good: {}, bad: { credential: 'ra_wrong', status: 401 } },
+  explainChoice: {
+    good: async () => ({ body: { keyId: (await newKey()).id, door: 'claude', model: CLAUDE_MODEL } }),
+    bad: { body: { keyId: nobody, door: 'claude', model: CLAUDE_MODEL }, status: 400 },
+  },
   getUsage: {
     good: { parameters: { ...range, groupBy: ['key', 'account', 'model', 'kind', 'day', 'outcome'] } },
     bad: { parameters: { groupBy: ['colour'] }, status: 400 },

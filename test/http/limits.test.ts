@@ -11,7 +11,7 @@ const MODEL = 'claude-sonnet-4-5';
 let rehearsal: Rehearsal;
 
 beforeAll(async () => {
-  rehearsal = await Rehearsal.start();
+  rehearsal = await Rehearsal.start({ RELAY_QUEUE_TIMEOUT_MS: '0' });
   await rehearsal.addReplica();
   await rehearsal.claudeAccount({ models: { allow: ['claude-*'] } });
 });

@@ -84,6 +84,23 @@ export class SchedulingRig {
     return (await this.sql.query<Row>(text, values)).rows;
   }
 
+  /** Places taken over all replicas; an account without a row has none. */
+  async inUseByAccount(ids: readonly string[]): Promise<Map<string, number>> {
+    const rows = await this.query<{ id: string; in_use: number }>(
+      'select id, in_use from account_state where id = any ($1)',
+      [ids],
+    );
+    return new Map(rows.map((row) => [row.id, row.in_use]));
+  }
+
+  async inUseByKey(ids: readonly string[]): Promise<Map<string, { inUse: number; counting: number }>> {
+    const rows = await this.query<{ id: string; in_use: number; counting: number }>(
+      'select id, in_use, counting from key_state where id = any ($1)',
+      [ids],
+    );
+    return new Map(rows.map((row) => [row.id, { inUse: row.in_use, counting: row.counting }]));
+  }
+
   async key(settings: KeySettings = {}): Promise<string> {
     const id = v7();
     await this.query(

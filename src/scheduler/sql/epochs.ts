@@ -1,8 +1,9 @@
+import { hostname } from 'node:os';
 import type { Queryable } from '../../database/statement.ts';
 
 const REGISTER = {
   name: 'register-epoch',
-  text: `insert into replicas (epoch) values ($1)
+  text: `insert into replicas (epoch, host) values ($1, $2)
     returning (select value from settings where name = 'installation') as installation`,
 };
 const BEAT = {
@@ -28,7 +29,7 @@ const LIVING = {
 
 /** Answers the id of the installation, which a copy of the database keeps. */
 export async function registerEpoch(db: Queryable, epoch: string): Promise<string> {
-  const [row] = await db.run<{ installation: string | null }>(REGISTER, [epoch]);
+  const [row] = await db.run<{ installation: string | null }>(REGISTER, [epoch, hostname()]);
   if (typeof row?.installation !== 'string') throw new Error('The database has no installation id');
   return row.installation;
 }
