@@ -24,20 +24,17 @@ const NOTHING = Buffer.alloc(0);
  * has most of the key.
  */
 export class SecretMask {
-  private readonly texts: readonly string[];
-  private readonly secrets: readonly Buffer[];
+  private readonly hidden: Hidden;
   /** Its first {@link MOST_TOLD} bytes are told. */
   private begun = NOTHING;
 
   /** @param signed the headers that the request went out with */
-  constructor({ values, proxyUrl }: Secret, signed: Readonly<Record<string, string>> = {}) {
-    const texts = [
-      ...named(values, SECRET_FIELD),
-      ...named(signed, SECRET_HEADER).map((value) => value.replace(/^Bearer /, '')),
-      ...(proxyUrl === undefined ? [] : signInsOf(proxyUrl)),
-    ];
-    this.texts = [...new Set(texts)].filter(({ length }) => length >= SHORTEST);
-    this.secrets = this.texts.map((text) => Buffer.from(text));
+  constructor(secret: Secret, signed: Readonly<Record<string, string>> = {}) {
+    const fields = fieldsOf(secret);
+    const further = named(signed, SECRET_HEADER)
+      .map((value) => value.replace(/^Bearer /, ''))
+      .filter((text) => !fields.texts.includes(text));
+    this.hidden = further.length === 0 ? fields : hiddenOf([...fields.texts, ...further]);
   }
 
   /** Of what came so far, what can be told; the chunk itself where it holds no secret. Chunks are given in their order. */
@@ -45,9 +42,9 @@ export class SecretMask {
     const told = Math.min(this.begun.length, MOST_TOLD);
     const came = this.begun.length === 0 ? chunk : Buffer.concat([this.begun, chunk]);
     let masked = came;
-    for (const secret of this.secrets) masked = hide(masked, secret);
+    for (const secret of this.hidden.bytes) masked = hide(masked, secret);
     let length = 0;
-    for (const secret of this.secrets) length = Math.max(length, begunAtEnd(masked, secret));
+    for (const secret of this.hidden.bytes) length = Math.max(length, begunAtEnd(masked, secret));
     this.begun = length === 0 ? NOTHING : Buffer.from(masked.subarray(masked.length - length));
     const held = Math.max(0, length - MOST_TOLD);
     return told === 0 && held === 0 ? masked : masked.subarray(told, masked.length - held);
@@ -65,13 +62,37 @@ export class SecretMask {
     const masked: Record<string, string> = {};
     for (const [name, value] of Object.entries(headers)) {
       let text = value;
-      for (const secret of this.texts) {
+      for (const secret of this.hidden.texts) {
         if (text.includes(secret)) text = text.replaceAll(secret, '*'.repeat(secret.length));
       }
       masked[name] = text;
     }
     return masked;
   }
+}
+
+/** What is hidden, in both of its forms. */
+interface Hidden {
+  readonly texts: readonly string[];
+  readonly bytes: readonly Buffer[];
+}
+
+/** By credentials, which are replaced and never changed: every answer of an account is looked through for the same. */
+const known = new WeakMap<Secret, Hidden>();
+
+function fieldsOf(secret: Secret): Hidden {
+  const found = known.get(secret);
+  if (found !== undefined) return found;
+  const { values, proxyUrl } = secret;
+  const signIns = proxyUrl === undefined ? [] : signInsOf(proxyUrl);
+  const hidden = hiddenOf([...named(values, SECRET_FIELD), ...signIns]);
+  known.set(secret, hidden);
+  return hidden;
+}
+
+function hiddenOf(texts: readonly string[]): Hidden {
+  const long = [...new Set(texts)].filter(({ length }) => length >= SHORTEST);
+  return { texts: long, bytes: long.map((text) => Buffer.from(text)) };
 }
 
 function named(fields: Readonly<Record<string, string>>, name: RegExp): readonly string[] {
