@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem, type } from 'node:os';
+import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import type { Figures } from './measure.ts';
 import type { LoadPhase } from './phases.ts';
 
@@ -82,6 +82,8 @@ export function describeMachine(): string {
   const named = ['@nestjs/core', 'express', 'undici', 'pg'].map((name) => `${name} ${dependencies?.[name]}`);
   return [
     `- machine: ${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}`,
+    // Of a machine that has other work, only the ratios within a round say something, and not much of them.
+    `- load before the run: ${loadavg()[0]?.toFixed(1)}`,
     `- Node ${process.versions.node}, llm-relay ${version}, ${named.join(', ')}`,
     `- Postgres ${Object.values(optionalDependencies ?? {})[0]?.split('-')[0]}, embedded, its default settings here`,
   ].join('\n');
