@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { asking, send } from '../support/asking.ts';
 import { compareBooks } from '../support/books.ts';
 import { eventually } from '../support/eventually.ts';
 import { query } from '../support/query.ts';
@@ -32,7 +33,11 @@ describe('a relay whose Postgres goes away under load', () => {
     await gate.open();
     const through = new URL(postgres.url);
     through.port = String(gate.port);
-    rehearsal = await Rehearsal.start({ DATABASE_URL: through.href, RELAY_HEARTBEAT_MS: '500' });
+    rehearsal = await Rehearsal.start({
+      DATABASE_URL: through.href,
+      RELAY_HEARTBEAT_MS: '500',
+      RELAY_CONFIG_POLL_MS: '200',
+    });
     await rehearsal.claudeAccount();
     key = (await rehearsal.key()).key;
   }, 60_000);
@@ -141,6 +146,27 @@ describe('a relay whose Postgres goes away under load', () => {
     });
     await nothingLost(told);
     expect(told.short.filter(({ ms }) => ms >= FROZEN_MS)).toEqual([]);
+  });
+
+  it('that cannot be reached lets in a known key without a budget, and answers 503 to others', async () => {
+    const budget = { limits: { budgets: [{ period: 'day', usd: '1000' }] } };
+    const bound = (await rehearsal.key(budget)).key;
+    const ask = (secret: string) => send(rehearsal.url, asking('Claude JSON', secret, 'Hi'));
+    // Keys are kept in memory once the news that they were made has come.
+    await sleep(1_000);
+    for (const secret of [key, bound]) expect((await ask(secret)).status).toBe(200);
+    await gate.shut();
+    try {
+      expect((await ask(key)).status).toBe(200);
+      for (const secret of [bound, `rk_${'x'.repeat(43)}`]) {
+        const { status, headers, body } = await ask(secret);
+        expect([status, JSON.parse(body.toString())]).toMatchObject([503, { type: 'error' }]);
+        expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+      }
+    } finally {
+      await gate.open();
+    }
+    await eventually(() => expectQuiet(postgres.url), 30_000);
   });
 
   it('D4: that is behind a dead router is reached again as soon as the router is there', async () => {
