@@ -210,6 +210,7 @@ function settlement(lease: Lease): Settlement {
     durationMs: 900,
     upstreamRequestId: 'req_1',
     clientRequestId: null,
+    decision: { affinity: { source: 'claude-code', result: 'hit' } },
   };
 }
 

@@ -44,6 +44,7 @@ function settlementOf(outputTokens: number): Settlement {
     durationMs: 6_789,
     upstreamRequestId: 'req_011CSHoEeqs5C35K2UUqR7Fy',
     clientRequestId: null,
+    decision: { affinity: { source: 'claude-code', result: 'hit' } },
   };
 }
 

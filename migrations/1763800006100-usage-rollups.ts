@@ -80,7 +80,7 @@ const TABLES = `
 `;
 
 /** Attempts, each with the counts of calls in which it stands for its call: the first one there of the call's attempts. */
-const COUNTED = `
+export const COUNTED = `
   create view counted_attempts as
     select l.request_id, l.admitted_at, date_trunc('hour', l.admitted_at, 'UTC') as hour, l.key_id, l.account_id,
            l.kind, l.model, l.outcome,

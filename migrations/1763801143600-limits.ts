@@ -392,7 +392,7 @@ function added(columns: string): string {
     .join(', ');
 }
 
-function olderSettle(final: string, argument: string): string {
+export function olderSettle(final: string, argument: string): string {
   return `
   create or replace function settle(
     p_ids uuid[], p_attempts smallint[], p_admitted timestamptz[], p_epochs uuid[], p_keys uuid[], p_accounts uuid[],

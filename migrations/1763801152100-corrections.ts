@@ -89,7 +89,7 @@ const CORRECTED_ARRAYS = CHARGE_ARRAYS.replaceAll('c_', 'd_');
  * are new, and only where there are any. Of an attempt that nobody saw anything of, a replay says \`orphaned\` as the
  * sweeper does: whichever comes first charges what the open row held, and the replay adds the client's own id.
  */
-const SETTLE = `
+export const SETTLE = `
   create or replace function settle(
     p_ids uuid[], p_attempts smallint[], p_admitted timestamptz[], p_epochs uuid[], p_keys uuid[], p_accounts uuid[],
     p_lanes text[], p_doors text[], p_kinds text[], p_models text[], p_upstream_models text[], p_streams boolean[],

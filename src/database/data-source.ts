@@ -16,6 +16,8 @@ import { LimitedAdmission1763801143700 } from '../../migrations/1763801143700-li
 import { Corrections1763801152100 } from '../../migrations/1763801152100-corrections.ts';
 import { ProofOfLimits1763801154500 } from '../../migrations/1763801154500-proof-of-limits.ts';
 import { ReplicaHost1763801154800 } from '../../migrations/1763801154800-replica-host.ts';
+import { Bindings1763801154900 } from '../../migrations/1763801154900-bindings.ts';
+import { Decisions1763801154910 } from '../../migrations/1763801154910-decisions.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -36,6 +38,8 @@ export const MIGRATIONS = [
   Headroom1763801153100,
   ProofOfLimits1763801154500,
   ReplicaHost1763801154800,
+  Bindings1763801154900,
+  Decisions1763801154910,
 ];
 
 /**

@@ -8,6 +8,7 @@ import type { ApiKey } from '../keys/api-key.ts';
 import { KeyDirectory } from '../keys/key-directory.ts';
 import {
   AdmissionUnavailable,
+  type Bound,
   type Candidate,
   type Decision,
   type Lease,
@@ -16,6 +17,7 @@ import {
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
+import { affinityOf, sessionDigest } from './affinity.ts';
 import { CandidateMemo } from './candidate-memo.ts';
 import type { CallForms } from './call-forms.ts';
 import { type Way, wayTo } from './candidates.ts';
@@ -62,7 +64,7 @@ export class Assigner {
       if (this.memo.of(call, key).length === 0) await this.watch.refresh();
       const chance = await this.chance(call, forms, key);
       const decision = await this.ask(exchange, call, chance, arrivedAt);
-      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance);
+      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance, decision.bound);
       if (decision.refusal !== 'stale') throw refusedAdmission(decision, call.model);
       key = await this.reread(exchange, key);
     }
@@ -93,11 +95,12 @@ export class Assigner {
         candidates,
         kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
         unpriced: this.holds.unpriced(call, chance),
-        preferredAccountId,
+        // One that may not be tried again is no candidate, and then not preferred either.
+        preferredAccountId: preferredAccountId ?? one.bound?.accountId,
       };
       const patience = { ...patienceOf(exchange, exchange.receivedAt), until };
       const decision = await this.scheduler.move(request, patience).catch(asTold);
-      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance);
+      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance, one.bound);
       if (decision.refusal !== 'stale' || asked === MAX_STALE) return decision;
       chance = await this.chance(call, forms, await this.reread(exchange, chance.key));
     }
@@ -158,6 +161,7 @@ export class Assigner {
       kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
       grace: graceTerms(key, accounts),
       hold: this.holds.of(call, chance),
+      session: sessionDigest(key.id, call),
     };
     try {
       return await this.scheduler.admit(request, patienceOf(exchange, arrivedAt)).catch(asTold);
@@ -181,7 +185,13 @@ export class Assigner {
   }
 
   /** By the settings that the candidates were chosen from: an edit may have come in since, and what was admitted is sent. */
-  private async tryOf(call: Call, forms: CallForms, lease: Lease, chance: Chance): Promise<Try> {
+  private async tryOf(
+    call: Call,
+    forms: CallForms,
+    lease: Lease,
+    chance: Chance,
+    bound: Bound | undefined,
+  ): Promise<Try> {
     const chosen = chance.accounts.find(({ id }) => id === lease.accountId);
     const way = this.wayTo(call, chosen);
     if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
@@ -189,7 +199,10 @@ export class Assigner {
     const { key, accounts, pool } = chance;
     // Made before admission from the same settings, so that nothing can be refused now.
     const sent = await forms.of(dialect, model);
-    return { call, sent, lease, account, upstream, model, key, accounts, pool };
+    const session = sessionDigest(key.id, call);
+    const serves = (id: string): boolean => this.memo.of(call, key).some(({ accountId }) => accountId === id);
+    const affinity = affinityOf(call, bound, account.id, serves);
+    return { call, sent, lease, account, upstream, model, key, accounts, pool, session, bound, affinity };
   }
 }
 

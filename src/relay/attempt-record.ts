@@ -1,10 +1,9 @@
 import { BYTES_PER_TOKEN } from '../dialects/bytes-per-token.ts';
 import { type AnswerReader, type Call, NO_USAGE, type Usage } from '../dialects/dialect.ts';
-import type { Lease } from '../scheduler/admission.ts';
 import type { Outcome, Settlement } from '../scheduler/settlement.ts';
-import type { Account } from '../upstream/account.ts';
 import type { PriceBook } from '../usage/price-book.ts';
 import type { Exchange } from './exchange.ts';
+import type { Try } from './try.ts';
 
 /** What is known of one attempt while it runs; becomes one settlement. */
 export class AttemptRecord {
@@ -18,16 +17,15 @@ export class AttemptRecord {
   readonly startedAt = performance.now();
   private firstByteAt: number | undefined;
   private usageNoted = false;
+  private readonly call: Call;
   private readonly bodyBytes: number;
 
   constructor(
     private readonly exchange: Exchange,
-    private readonly call: Call,
-    private readonly lease: Lease,
-    private readonly account: Account,
-    private readonly upstreamModel: string,
+    private readonly one: Try,
   ) {
-    this.bodyBytes = call.body.length;
+    this.call = one.call;
+    this.bodyBytes = one.call.body.length;
   }
 
   firstByte(): void {
@@ -71,25 +69,26 @@ export class AttemptRecord {
 
   settlement(prices: PriceBook): Settlement {
     const { usage, estimated } = this.usage();
+    const { lease, account, model: upstreamModel, affinity } = this.one;
     const free = this.call.lane === 'count' || usage === NO_USAGE;
     const price = free
       ? { costNanos: 0n, priceId: null }
-      : prices.cost(this.account.kind, this.upstreamModel, usage, this.lease.admittedAt);
+      : prices.cost(account.kind, upstreamModel, usage, lease.admittedAt);
     return {
-      requestId: this.lease.requestId,
-      attempt: this.lease.attempt,
+      requestId: lease.requestId,
+      attempt: lease.attempt,
       final: this.final,
-      epoch: this.lease.epoch,
-      keyId: this.lease.keyId,
-      accountId: this.lease.accountId,
-      teams: this.lease.teams,
+      epoch: lease.epoch,
+      keyId: lease.keyId,
+      accountId: lease.accountId,
+      teams: lease.teams,
       lane: this.call.lane,
       door: this.exchange.door,
-      kind: this.account.kind,
+      kind: account.kind,
       model: this.call.model,
-      upstreamModel: this.upstreamModel,
+      upstreamModel,
       stream: this.call.framing !== 'json',
-      admittedAt: this.lease.admittedAt,
+      admittedAt: lease.admittedAt,
       outcome: this.outcome,
       status: this.status,
       reason: this.reason,
@@ -102,6 +101,7 @@ export class AttemptRecord {
       durationMs: Math.round(performance.now() - this.exchange.receivedAt),
       upstreamRequestId: this.upstreamRequestId,
       clientRequestId: this.exchange.clientRequestId ?? null,
+      decision: { affinity },
     };
   }
 }

@@ -8,6 +8,7 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Settlement } from '../scheduler/settlement.ts';
 import type { Verdict } from '../upstream/upstream.ts';
 import { PriceBook } from '../usage/price-book.ts';
+import { bindingAfter } from './affinity.ts';
 import { AccountHealth } from './account-health.ts';
 import type { AnswerBody } from './answer-body.ts';
 import { AttemptRecord } from './attempt-record.ts';
@@ -68,8 +69,8 @@ export class Attempt {
 
   /** @returns how it missed, settled but not as the call's last attempt where another may follow */
   async run(exchange: Exchange, one: Try, tell: Tell): Promise<SettledMiss | undefined> {
-    const { call, lease, account } = one;
-    const record = new AttemptRecord(exchange, call, lease, account, one.model);
+    const { call, account } = one;
+    const record = new AttemptRecord(exchange, one);
     const drains = account.onClientLeave === 'drain' && call.lane === 'generate' ? this.drains : undefined;
     const cut = new Cut(exchange.flow, this.env.clocks.totalMs, drains);
     const progress: Progress = { headSent: false, handedOver: false };
@@ -104,8 +105,9 @@ export class Attempt {
       settlement = record.settlement(this.prices);
       // Nobody waits for it: a refusal must not wait for the ledger, nor a request body for a database that is away.
       void this.scheduler.settle(settlement);
+      if (settlement.usage.cacheWrite1hTokens > 0) this.bind(one, true);
       this.journal.attemptEnded(settlement);
-      if (lease.probe === true) await this.health.probeEnded(one, record.startedAt);
+      if (one.lease.probe === true) await this.health.probeEnded(one, record.startedAt);
     }
     return miss && { ...miss, settlement };
   }
@@ -145,6 +147,7 @@ export class Attempt {
 
     this.health.answered(one);
     this.headroom.saw(one, answer.headers);
+    this.bind(one);
     progress.headSent = true;
     exchange.forgetBody();
     await tell({
@@ -196,6 +199,11 @@ export class Attempt {
       usage: record.usage().usage,
       ...(untold ? { failure: untold } : {}),
     });
+  }
+
+  private bind(one: Try, wroteForAnHour = false): void {
+    const binding = bindingAfter(one, wroteForAnHour);
+    if (binding !== undefined) this.scheduler.bind(binding);
   }
 
   /** The stream's own end was seen, and the client is still there. */

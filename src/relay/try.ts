@@ -1,6 +1,7 @@
 import type { Call } from '../dialects/dialect.ts';
 import type { ApiKey } from '../keys/api-key.ts';
-import type { Candidate, Lease } from '../scheduler/admission.ts';
+import type { Bound, Candidate, Lease } from '../scheduler/admission.ts';
+import type { Affinity } from '../scheduler/decision.ts';
 import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { SentCall } from './call-forms.ts';
@@ -19,6 +20,10 @@ export interface Try {
   readonly key: ApiKey;
   readonly accounts: readonly Account[];
   readonly pool: readonly Candidate[];
+  /** The digest of the call's session, and the account that it was bound to at admission. */
+  readonly session: string | undefined;
+  readonly bound: Bound | undefined;
+  readonly affinity: Affinity;
   /** On a connection of its own: one that was kept open has just broken. */
   readonly anew?: boolean;
   /** Told when the account has answered the client. */

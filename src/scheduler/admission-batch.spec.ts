@@ -34,7 +34,7 @@ describe('a batch on the wire', () => {
         hold: { nanos: 5n, tokens: 6, unpriced: new Set(['b', 'c']) },
       },
       request('r3', 'k2', []),
-      { ...request('r4', 'k2', [candidate('c')]), preferredAccountId: 'elsewhere' },
+      { ...request('r4', 'k2', [candidate('c')]), preferredAccountId: 'elsewhere', session: 's' },
     ]);
     expect(accounts).toEqual(['a', 'b', 'c']);
     expect(values).toEqual([
@@ -59,6 +59,7 @@ describe('a batch on the wire', () => {
       '{0,1,0,0}',
       '{0,5,0,0}',
       '{0,6,0,0}',
+      '{null,null,null,s}',
     ]);
   });
 
@@ -87,6 +88,16 @@ describe('a batch on the wire', () => {
     const keys = ['k', 'l', 'm'];
     const decisions = decodeAnswer('1;1,1,1;;{t,u}|{}|{t}', requests, { ...batch, keys }, 'e') ?? [];
     expect(decisions.map((one) => one.admitted && one.lease.teams)).toEqual([['t', 'u'], [], ['t']]);
+  });
+
+  it('reads the accounts that sessions are bound to', () => {
+    const requests = [request('r1', 'k', []), request('r2', 'k', []), request('r3', 'k', [])];
+    const decisions = decodeAnswer('1;1,1,1;;;;a,,-b', requests, batch, 'e') ?? [];
+    expect(decisions.map((one) => one.admitted && one.bound)).toEqual([
+      { accountId: 'a', isParked: false },
+      undefined,
+      { accountId: 'b', isParked: true },
+    ]);
   });
 
   it.each([

@@ -1,6 +1,6 @@
-import type { AdmissionRequest, Decision, Refusal } from './admission.ts';
+import type { AdmissionRequest, Bound, Decision, Lease, Refusal } from './admission.ts';
 
-/** Arguments of the `admit` function behind the epoch and its limit, and the accounts that answers name by position. */
+/** Arguments of the `admit_bound` function behind the epoch and its limit, and the accounts that answers name by position. */
 export interface EncodedBatch {
   readonly values: readonly unknown[];
   readonly accounts: readonly string[];
@@ -72,6 +72,7 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
     literal(requests.map((request) => accountAt.get(request.preferredAccountId ?? '') ?? 0)),
     literal(requests.map((request) => request.hold?.nanos ?? 0)),
     literal(requests.map((request) => request.hold?.tokens ?? 0)),
+    literal(requests.map((request) => request.session ?? 'null')),
   ];
   return { values, accounts, keys };
 }
@@ -84,9 +85,10 @@ export function decodeAnswer(
   epoch: string,
 ): Decision[] | undefined {
   if (answer === 'epoch') return undefined;
-  const [clock = '', answers = '', waits = '', paths = '', probing = ''] = answer.split(';');
+  const [clock = '', answers = '', waits = '', paths = '', probing = '', marks = ''] = answer.split(';');
   const places = answers.split(',');
   const retries = waits.split(',');
+  const bound = marks.split(',');
   if (places.length !== requests.length) throw new Error('Admission answered for another number of requests');
   const teams = teamsByKey(keys, paths);
   const probes = new Set(probing.split(',').map((position) => Number(position) - 1));
@@ -104,10 +106,18 @@ export function decodeAnswer(
         teams: teams.get(keyId) ?? [],
         admittedAt,
       };
-      return { admitted: true, lease: probes.has(index) ? { ...held, probe: true } : held };
+      const lease: Lease = probes.has(index) ? { ...held, probe: true } : held;
+      return { admitted: true, lease, ...boundBy(bound[index] ?? '') };
     }
     return refused(place, Number(retries[index]));
   });
+}
+
+/** An account's id, with `-` before it where it waits for a person; empty without any. */
+function boundBy(mark: string): { readonly bound?: Bound } {
+  if (mark === '') return {};
+  const isParked = mark.startsWith('-');
+  return { bound: { accountId: isParked ? mark.slice(1) : mark, isParked } };
 }
 
 /** A refusal by its code, and the µs to the soonest recovery. */

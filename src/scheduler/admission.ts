@@ -29,6 +29,11 @@ export interface AdmissionRequest {
    * decided that it outranks them. Otherwise the order decides, as without it.
    */
   readonly preferredAccountId?: string | undefined;
+  /**
+   * The digest of key, model and session (32 hexadecimal digits): the account that it is bound to is preferred, where no
+   * other one is. Absent: nothing is cached for it.
+   */
+  readonly session?: string | undefined;
   /** Absent: nothing is held, and every price is taken for known. */
   readonly hold?: Hold | undefined;
   /** How it may be admitted while the database is away; absent = not at all: a budget binds its key, or it is not known. */
@@ -129,8 +134,20 @@ export type Refusal =
   | 'unpriced'
   | 'team-full';
 
+/** The account that a call's session was bound to when it was admitted. */
+export interface Bound {
+  readonly accountId: string;
+  /** Another one was taken, since this one waits for a person. */
+  readonly isParked: boolean;
+}
+
 export type Decision =
-  | { readonly admitted: true; readonly lease: Lease }
+  | {
+      readonly admitted: true;
+      readonly lease: Lease;
+      /** Absent: its session had no binding, or nobody knows. */
+      readonly bound?: Bound;
+    }
   | { readonly admitted: false; readonly refusal: Refusal; readonly retryAfterMs?: number };
 
 /** Admission cannot be asked at all: Postgres is gone, slow or full, or this replica's epoch is not valid. */

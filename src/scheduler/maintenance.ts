@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Queryable } from '../database/statement.ts';
+import type { Bindings } from './bindings.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import type { Replays } from './replays.ts';
 import type { Replica } from './replica.ts';
@@ -17,10 +18,11 @@ const SWEPT_AT_ONCE = 500;
 /** How often a running attempt's usage so far is written down. */
 const CHECKPOINT_MS = 5_000;
 const RECONCILE_MS = 60_000;
+const BINDINGS_MS = 30_000;
 
 /**
  * What a replica does by the clock beside its work: it beats, sweeps after dead replicas and replays what they left,
- * writes down what its running attempts have used so far, and once a day makes the ledger's coming partitions and
+ * writes down what its running attempts have used so far, forgets sessions that are over, and once a day makes the ledger's coming partitions and
  * forgets what is long over. Each runs by itself, one at a time; a failure is logged once and the next turn tries again.
  *
  * States: made → started (its timers run) → stopped.
@@ -35,6 +37,7 @@ export class Maintenance {
     private readonly replica: Replica,
     private readonly strays: Strays,
     private readonly spooling: Spooling,
+    private readonly bindings: Bindings,
     private readonly replays: Replays,
     private readonly clocks: SchedulerSettings,
     private readonly log: Logger,
@@ -50,6 +53,7 @@ export class Maintenance {
     this.every('replay', this.clocks.sweepMs, () => this.replay());
     this.every('checkpoints', CHECKPOINT_MS, async () => this.spooling.tend());
     this.every('reconcile', RECONCILE_MS, () => this.reconcile());
+    this.every('bindings', BINDINGS_MS, () => this.bindings.tend());
     this.every('tending', DAY_MS, () => this.tend(), made ? DAY_MS : RETRY_MS);
   }
 

@@ -16,6 +16,7 @@ import {
   type Patience,
 } from './admission.ts';
 import { AdmissionQueue } from './admission-queue.ts';
+import { Bindings } from './bindings.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import { Entrance } from './entrance.ts';
 import { Grace, type GraceNeighbours, watched } from './grace.ts';
@@ -29,6 +30,7 @@ import { type SpoolEvents, Spooling } from './spooling.ts';
 import { admitBatch } from './sql/admit-batch.ts';
 import { type CandidateState, stateOfCandidates } from './sql/candidate-state.ts';
 import { coolAccount, type Cooled, type Cooling } from './sql/cooldowns.ts';
+import type { Binding } from './sql/bindings.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
 import { markLean } from './sql/lean.ts';
 import { keyNames, type OpenLeases, openLeases, type ReplicaState, replicaStates } from './sql/overview.ts';
@@ -56,6 +58,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly entrance: Entrance;
   private readonly settlements: SettlementQueue;
   private readonly spooling: Spooling;
+  private readonly bindings: Bindings;
   private readonly maintenance: Maintenance;
   private closing: Promise<void> | undefined;
 
@@ -88,12 +91,14 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     );
     const moves = new Moves(hot, this.replica);
     this.entrance = new Entrance(admissions, moves, this.settlements, this.room, settings);
-    const { replica, strays, spooling } = this;
+    this.bindings = new Bindings(hot, (error) => log.debug({ err: error }, 'bindings were lost'));
+    const { replica, strays, spooling, bindings } = this;
     this.maintenance = new Maintenance(
       ledger,
       replica,
       strays,
       spooling,
+      bindings,
       this.replays(),
       settings,
       log,
@@ -134,9 +139,15 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    */
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
-    const decision = await this.entrance.admit(request, patience);
-    if (decision.admitted) this.grace.learn(decision.lease);
-    return decision;
+    const { session } = request;
+    const pending = session && this.bindings.pendingFor(session);
+    const preferredAccountId = request.preferredAccountId ?? pending;
+    const decision = await this.entrance.admit({ ...request, preferredAccountId }, patience);
+    if (!decision.admitted) return decision;
+    this.grace.learn(decision.lease);
+    if (pending === undefined || decision.bound?.accountId === pending) return decision;
+    // A session's next call may come before the binding is written that its last one made.
+    return { ...decision, bound: { accountId: pending, isParked: false } };
   }
 
   /**
@@ -182,9 +193,14 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.settlements.settle(this.grace.ended(settlement));
   }
 
+  /** An account has answered a session's call: written soon, and lost where the database is away. */
+  bind(binding: Binding): void {
+    this.bindings.bind(binding);
+  }
+
   /** Sends what is collected now and waits until it is committed. */
-  flush(): Promise<void> {
-    return this.settlements.flush();
+  async flush(): Promise<void> {
+    await Promise.all([this.settlements.flush(), this.bindings.flush()]);
   }
 
   /** Idempotent. */
@@ -266,7 +282,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private async closeOnce(): Promise<void> {
     this.maintenance.stop();
     this.grace.giveBack();
-    await Promise.race([this.settlements.flush(), sleep(LAST_FLUSH_MS, undefined, { ref: false })]);
+    await Promise.race([this.flush(), sleep(LAST_FLUSH_MS, undefined, { ref: false })]);
     this.settlements.stop();
     const left = this.settlements.size;
     await this.spooling.close();

@@ -29,18 +29,21 @@ const SETTLEMENT: Settlement = {
   durationMs: 3456,
   upstreamRequestId: 'req_1',
   clientRequestId: 'a "quoted"\nline é😀',
+  decision: { affinity: { source: 'metadata', result: 'hit' } },
 };
 
 describe('a settlement as text', () => {
   it('comes back as it went', () => {
     expect(settlementOfText(textOfSettlement(SETTLEMENT))).toEqual(SETTLEMENT);
-    const unpriced = { ...SETTLEMENT, costNanos: null, priceId: null, teams: [] };
+    const unpriced = { ...SETTLEMENT, costNanos: null, priceId: null, teams: [], decision: null };
     expect(settlementOfText(textOfSettlement(unpriced))).toEqual(unpriced);
   });
 
-  it('of a build that knew no teams has none', () => {
-    const text = JSON.stringify((JSON.parse(textOfSettlement(SETTLEMENT)) as unknown[]).slice(0, 31));
-    expect(settlementOfText(text)).toEqual({ ...SETTLEMENT, teams: [] });
+  it('of an older build has no teams, or no decision', () => {
+    const older = (fields: number): string =>
+      JSON.stringify((JSON.parse(textOfSettlement(SETTLEMENT)) as unknown[]).slice(0, fields));
+    expect(settlementOfText(older(31))).toEqual({ ...SETTLEMENT, teams: [], decision: null });
+    expect(settlementOfText(older(32))).toEqual({ ...SETTLEMENT, decision: null });
   });
 
   it('says what a checkpoint says', () => {

@@ -46,8 +46,9 @@ export function textOfSettlement(s: Settlement, stage: Stage = s): string {
     usage.outputTokens,
     usage.reasoningTokens,
     hasNone(tools) ? null : tools,
-    ...(s.teams.length === 0 ? [] : [s.teams]),
-  ] satisfies (Plain | Usage['serverTools'] | Settlement['teams'])[]);
+    s.teams,
+    s.decision,
+  ] satisfies (Plain | Usage['serverTools'] | Settlement['teams'] | Settlement['decision'])[]);
 }
 
 const FIELDS = 31;
@@ -101,6 +102,7 @@ function settlementOf(fields: readonly unknown[]): Settlement | undefined {
       serverTools: next<Usage['serverTools'] | null>() ?? {},
     },
     teams: next<Settlement['teams'] | undefined>() ?? [],
+    decision: next<Settlement['decision'] | undefined>() ?? null,
   } satisfies Settlement;
   const whole = typeof read.requestId === 'string' && !Number.isNaN(read.admittedAt.getTime());
   return whole ? read : undefined;

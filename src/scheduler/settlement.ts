@@ -1,4 +1,5 @@
 import type { Lane, Usage } from '../dialects/dialect.ts';
+import type { AttemptDecision } from './decision.ts';
 
 /**
  * How an attempt ended:
@@ -50,6 +51,8 @@ export interface Settlement {
   readonly durationMs: number;
   readonly upstreamRequestId: string | null;
   readonly clientRequestId: string | null;
+  /** Null: nobody knows any more. */
+  readonly decision: AttemptDecision | null;
 }
 
 /** One text for an attempt, wherever it is a key. */

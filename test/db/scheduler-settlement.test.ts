@@ -44,6 +44,7 @@ describe('settlement', () => {
         costNanos: 2n ** 62n,
         priceId: '77',
         clientRequestId: 'a "quoted", {braced} \\ one\nline é😀',
+        decision: { affinity: { source: 'metadata', result: 'spill' } },
       }),
     );
     expect(await ledger(lease.requestId)).toEqual([
@@ -82,6 +83,7 @@ describe('settlement', () => {
         written_off_nanos: null,
         upstream_request_id: 'req_1',
         client_request_id: 'a "quoted", {braced} \\ one\nline é😀',
+        decision: { affinity: { source: 'metadata', result: 'spill' } },
       },
     ]);
   });

@@ -237,6 +237,7 @@ export function settlement(lease: Lease, change: Partial<Settlement> = {}): Sett
     durationMs: 40.6,
     upstreamRequestId: 'req_1',
     clientRequestId: null,
+    decision: null,
     ...change,
   };
 }

@@ -35,6 +35,7 @@ const COLUMNS: readonly (readonly [type: string, value: (settlement: Settlement)
   ['text', (s) => s.clientRequestId],
   ['boolean', (s) => s.final],
   ['text', (s) => `{${s.teams.join(',')}}`],
+  ['text', (s) => s.decision && JSON.stringify(s.decision)],
 ];
 
 const SETTLE = {

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import type { Call } from '../dialects/dialect.ts';
+import type { Bound } from '../scheduler/admission.ts';
+import type { Affinity } from '../scheduler/decision.ts';
+import type { Binding } from '../scheduler/sql/bindings.ts';
+import type { Try } from './try.ts';
+
+/** How long the vendors' caches outlive their last use (Anthropic, "Prompt caching": 5 minutes, or 1 hour on demand). */
+const MINUTES_S = 5 * 60;
+const HOUR_S = 60 * 60;
+
+/** One name for a session of a key on a model: the same words of another key are another session. */
+export function sessionDigest(keyId: string, { model, session }: Call): string | undefined {
+  if (session === undefined) return undefined;
+  const digest = createHash('sha256').update(`${keyId}\0${model}\0${session.name}`).digest('hex');
+  return digest.slice(0, 32);
+}
+
+/**
+ * @param bound the account of the binding when the call was admitted
+ * @param taken the account of this attempt
+ * @param serves whether an account serves the key's calls for this model, though it may not be able to say this one
+ */
+export function affinityOf(
+  { session }: Pick<Call, 'session'>,
+  bound: Bound | undefined,
+  taken: string,
+  serves: (accountId: string) => boolean,
+): Affinity {
+  if (session === undefined) return { source: 'none', result: 'none' };
+  const { source } = session;
+  if (bound === undefined) return { source, result: 'new' };
+  if (bound.accountId === taken) return { source, result: 'hit' };
+  return { source, result: serves(bound.accountId) && !bound.isParked ? 'spill' : 'rebound' };
+}
+
+/**
+ * What an answer makes of the binding of its session. Undefined: nothing.
+ * @param wroteForAnHour the answer's usage shows tokens that were written for an hour
+ */
+export function bindingAfter(one: Try, wroteForAnHour: boolean): Binding | undefined {
+  const { call, session, affinity, bound } = one;
+  if (session === undefined) return undefined;
+  const livesS = call.session?.forAnHour === true || wroteForAnHour ? HOUR_S : MINUTES_S;
+  const binding = { session, accountId: one.account.id, livesS };
+  switch (affinity.result) {
+    case 'none':
+      return undefined;
+    case 'new':
+    case 'hit':
+      return binding;
+    case 'rebound':
+      return { ...binding, replaces: bound?.accountId };
+    case 'spill':
+      // Perhaps the bound account failed in this very call, and for good: the database knows.
+      return { ...binding, replaces: bound?.accountId, ifParked: true };
+  }
+}

@@ -1,0 +1,90 @@
+import type { Queryable } from '../database/statement.ts';
+import { type Binding, bindSessions, forgetBindings } from './sql/bindings.ts';
+
+const COLLECT_MS = 20;
+const LARGEST_BATCH = 64;
+/** What a slow database leaves waiting; beyond it the oldest are forgotten. */
+const MOST_PENDING = 5_000;
+/** About 100 bytes each; beyond it only sessions that have a row are bound until some are over. */
+const MOST_BINDINGS = 500_000;
+const FORGOTTEN_AT_ONCE = 5_000;
+
+/**
+ * Bindings on their way to the database, beside the calls that make them: collected for 20 ms or up to 64, one
+ * statement in flight. One that is lost costs the vendor's cache of a session once, so that nothing is tried again.
+ *
+ * States of one: collected → in the batch in flight → written or lost. `full`: the table holds as many as it may.
+ */
+export class Bindings {
+  private readonly pending = new Map<string, Binding>();
+  private inFlight: ReadonlyMap<string, Binding> = new Map();
+  private timer: NodeJS.Timeout | undefined;
+  private writing: Promise<void> | undefined;
+  private full = false;
+
+  constructor(
+    private readonly db: Queryable,
+    private readonly lost: (error: unknown) => void,
+  ) {}
+
+  bind(binding: Binding): void {
+    const { session } = binding;
+    const known = this.pending.get(session);
+    // Behind those that came since, since it is as new as they are.
+    this.pending.delete(session);
+    const livesS =
+      known?.accountId === binding.accountId ? Math.max(known.livesS, binding.livesS) : binding.livesS;
+    this.pending.set(session, { ...binding, livesS });
+    if (this.pending.size > MOST_PENDING) for (const [oldest] of this.take(1)) this.pending.delete(oldest);
+    if (this.pending.size >= LARGEST_BATCH) this.start();
+    else this.timer ??= setTimeout(() => this.start(), COLLECT_MS).unref();
+  }
+
+  /** The account that a session will be bound to, once that is written. */
+  pendingFor(session: string): string | undefined {
+    const pending = this.pending.get(session) ?? this.inFlight.get(session);
+    return pending?.ifParked === true ? undefined : pending?.accountId;
+  }
+
+  /** Resolves when nothing is pending: written, or lost. */
+  async flush(): Promise<void> {
+    while (this.pending.size > 0 || this.writing !== undefined) {
+      this.start();
+      await this.writing;
+    }
+  }
+
+  /** Forgets bindings whose cache is gone. */
+  async tend(): Promise<void> {
+    for (;;) {
+      const { deleted, left } = await forgetBindings(this.db, FORGOTTEN_AT_ONCE, MOST_BINDINGS);
+      this.full = left >= MOST_BINDINGS;
+      if (deleted < FORGOTTEN_AT_ONCE) return;
+    }
+  }
+
+  private start(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.writing !== undefined || this.pending.size === 0) return;
+    const batch = new Map(this.take(LARGEST_BATCH));
+    for (const session of batch.keys()) this.pending.delete(session);
+    this.inFlight = batch;
+    this.writing = bindSessions(this.db, [...batch.values()], !this.full)
+      .catch(this.lost)
+      .finally(() => {
+        this.writing = undefined;
+        this.inFlight = new Map();
+        this.start();
+      });
+  }
+
+  private take(count: number): [string, Binding][] {
+    const taken: [string, Binding][] = [];
+    for (const entry of this.pending) {
+      if (taken.length === count) break;
+      taken.push(entry);
+    }
+    return taken;
+  }
+}

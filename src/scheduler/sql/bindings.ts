@@ -1,0 +1,50 @@
+import type { Queryable } from '../../database/statement.ts';
+
+/** A session was answered by an account, which holds the vendor's cache of it from now on. */
+export interface Binding {
+  /** The digest of key, model and session, as 32 hexadecimal digits. */
+  readonly session: string;
+  readonly accountId: string;
+  /** How long the cache outlives its last use. */
+  readonly livesS: number;
+  /** The account that the session was bound to until now, where that is to change. */
+  readonly replaces?: string | undefined;
+  /** Only if that account waits for a person or serves no more. */
+  readonly ifParked?: boolean;
+}
+
+const BIND = {
+  name: 'bind-sessions',
+  text: 'select bind_sessions($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::boolean[], $6::boolean)',
+};
+const FORGET = {
+  name: 'forget-bindings',
+  text: 'select forget_bindings($1::integer, $2::integer) as done',
+};
+
+/** Each session once. @param addNew sessions without a row get one */
+export async function bindSessions(
+  db: Queryable,
+  bindings: readonly Binding[],
+  addNew: boolean,
+): Promise<void> {
+  await db.run(BIND, [
+    bindings.map(({ session }) => session),
+    bindings.map(({ accountId }) => accountId),
+    bindings.map(({ livesS }) => livesS),
+    bindings.map(({ replaces }) => replaces ?? null),
+    bindings.map(({ ifParked }) => ifParked === true),
+    addNew,
+  ]);
+}
+
+/** Deletes up to `limit` bindings whose cache is gone; `left` counts no further than to `most`. */
+export async function forgetBindings(
+  db: Queryable,
+  limit: number,
+  most: number,
+): Promise<{ readonly deleted: number; readonly left: number }> {
+  const [row] = await db.run<{ done: [number, number] }>(FORGET, [limit, most]);
+  if (row === undefined) throw new Error('The database did not answer');
+  return { deleted: row.done[0], left: row.done[1] };
+}
