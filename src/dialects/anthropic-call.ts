@@ -35,7 +35,7 @@ const EDITED = ['stream', 'anthropic_version', 'anthropic_beta', 'max_tokens', '
 /** Models named beside `model`: `BetaFallbackParam` and `BetaAdvisorTool20260301` of @anthropic-ai/sdk 1.12. */
 const OTHER_MODELS = ['fallbacks[].model', 'tools[].model'];
 const USER_ID = 'metadata.user_id';
-const WATCHED = compilePaths([...OTHER_MODELS, USER_ID]);
+const WATCHED = compilePaths([...OTHER_MODELS, `${USER_ID}+`]);
 
 /** The order of Anthropic's cache (docs, "Prompt caching"). */
 export const MESSAGES_PREFIX: PrefixShape = {

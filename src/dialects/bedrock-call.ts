@@ -28,7 +28,7 @@ const HEADERS = ['accept', 'content-type', 'user-agent', 'x-amzn-bedrock-*'];
 const OTHER_MODELS = ['fallbacks[].model', 'tools[].model'];
 const CONVERSE_MODELS = OTHER_MODELS.map((path) => `additionalModelRequestFields.${path}`);
 const USER_ID = 'metadata.user_id';
-const INVOKED = compilePaths([...OTHER_MODELS, USER_ID]);
+const INVOKED = compilePaths([...OTHER_MODELS, `${USER_ID}+`]);
 const CONVERSED = compilePaths(['inferenceConfig', 'inferenceConfig.maxTokens', ...CONVERSE_MODELS]);
 /** `cachePoint` is a block of its own (AWS docs, "Prompt caching for faster model inference"). */
 const CONVERSE_PREFIX: PrefixShape = {

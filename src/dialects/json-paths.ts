@@ -3,7 +3,8 @@ import { type JsonToken, tokenText } from './json-token.ts';
 /**
  * Places in a JSON document that somebody wants to see, as a tree: `usage.input_tokens`, `requests[].model`,
  * `server_tool_use.*` (any name), `generationConfig|generation_config.candidateCount` (either spelling; the first
- * one names the place). Everything else in the document is passed over.
+ * one names the place). A name that ends with `+` may come more than once: nothing hangs on which one counts. Everything
+ * else in the document is passed over.
  */
 export interface PathNode {
   /** The path as compiled, first spellings only; undefined for a mere stage on the way. */
@@ -16,7 +17,7 @@ export interface PathNode {
 interface NamedNode {
   readonly name: string;
   readonly bytes: Uint8Array;
-  /** Spellings of one place share a bit, so that giving both is giving it twice. */
+  /** Spellings of one place share a bit, so that giving both is giving it twice; 0 = it may be. */
   readonly bit: number;
   readonly node: PathNode;
 }
@@ -28,10 +29,11 @@ export function compilePaths(paths: readonly string[]): PathNode {
     const spelled: string[] = [];
     for (const segment of path.split('.')) {
       const bare = segment.replaceAll('[]', '');
-      const spellings = bare.split('|');
+      const often = bare.endsWith('+');
+      const spellings = (often ? bare.slice(0, -1) : bare).split('|');
       spelled.push(segment.replace(bare, spellings[0] ?? ''));
       if (bare === '*') node = node.any ??= emptyNode();
-      else if (bare !== '') node = childOf(node, spellings);
+      else if (bare !== '') node = childOf(node, spellings, often);
       for (let level = 0; level < (segment.length - bare.length) / 2; level += 1) {
         node = node.items ??= emptyNode();
       }
@@ -55,11 +57,11 @@ function emptyNode(): PathNode {
   return { path: undefined, names: [], any: undefined, items: undefined };
 }
 
-function childOf(parent: PathNode, spellings: readonly string[]): PathNode {
+function childOf(parent: PathNode, spellings: readonly string[], often: boolean): PathNode {
   const known = parent.names.find(({ name }) => name === spellings[0]);
   if (known) return known.node;
   const node = emptyNode();
-  const bit = 1 << new Set(parent.names.map((child) => child.bit)).size;
+  const bit = often ? 0 : 1 << new Set(parent.names.map((child) => child.bit)).size;
   for (const name of spellings) parent.names.push({ name, bytes: Buffer.from(name), bit, node });
   return node;
 }
