@@ -12,8 +12,10 @@ describe('metrics', () => {
       lane: 'generate',
       outcome: 'completed',
       status: 200,
-      usage: { ...NO_USAGE, inputTokens: 12, cacheWrite1hTokens: 5, outputTokens: 7 },
+      usage: { ...NO_USAGE, inputTokens: 12, cacheReadTokens: 30, cacheWrite1hTokens: 5, outputTokens: 7 },
       costNanos: 1_500_000_000n,
+      accountId: 'a-1',
+      decision: { affinity: { source: 'metadata', result: 'spill' } },
     });
     metrics.attemptEnded({
       kind: 'gemini',
@@ -22,6 +24,8 @@ describe('metrics', () => {
       status: null,
       usage: NO_USAGE,
       costNanos: null,
+      accountId: 'a-2',
+      decision: null,
     });
     metrics.callEnded({
       door: 'claude',
@@ -48,6 +52,11 @@ describe('metrics', () => {
     const text = await metrics.registry.metrics();
     for (const line of [
       'relay_places_in_use{lane="generate"} 1',
+      'relay_affinity_total{source="metadata",result="spill"} 1',
+      'relay_account_input_tokens_total{account="a-1",cache="read"} 30',
+      'relay_account_input_tokens_total{account="a-1",cache="missed"} 17',
+      'relay_spilled_attempts_total{account="a-1"} 1',
+      'relay_spilled_cost_usd_total{account="a-1"} 1.5',
       'relay_places_in_use{lane="count"} 0',
       'relay_attempts_total{kind="claude",lane="generate",outcome="completed",status="2xx"} 1',
       'relay_attempts_total{kind="gemini",lane="generate",outcome="failed",status="none"} 1',

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Lane, Usage } from '../dialects/dialect.ts';
 import type { RelayErrorCode } from '../errors/relay-error.ts';
+import { type CacheEvent, CacheMetrics } from './cache-metrics.ts';
 
 /** 1 ms to 10 min, for waits on networks and models. */
 const LONG = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -9,7 +10,7 @@ const LONG = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 3
 const SHORT = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 /** One try on one account has been settled. */
-export interface AttemptEnded {
+export interface AttemptEnded extends CacheEvent {
   readonly kind: string;
   readonly lane: Lane;
   readonly outcome: string;
@@ -54,7 +55,8 @@ const POOL_SUMS = [
 
 /**
  * Every metric of the product, in one place, told by the event that moves it. Labels are words of our own (doors,
- * kinds, lanes, outcomes, codes): never a key, a model, an e-mail or free text, so that their number stays small.
+ * kinds, lanes, outcomes, codes) and, where it is told which account has how much of the vendors' caches, ids of
+ * accounts: never a key, a model, an e-mail or free text, so that their number stays small.
  */
 @Injectable()
 export class Metrics {
@@ -85,6 +87,7 @@ export class Metrics {
   private readonly unpriced = this.counter('unpriced_total', 'Settled attempts without a known price', [
     'kind',
   ]);
+  private readonly caches = new CacheMetrics(this.registry);
   private readonly refusals = this.counter('refusals_total', 'Calls the relay itself refused', [
     'door',
     'code',
@@ -197,6 +200,7 @@ export class Metrics {
     this.countTokens(kind, 'output', usage.outputTokens);
     if (event.costNanos === null) this.unpriced.inc({ kind });
     else this.cost.inc({ kind }, Number(event.costNanos) / 1e9);
+    this.caches.attemptEnded(event);
   }
 
   callEnded(event: CallEnded): void {

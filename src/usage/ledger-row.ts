@@ -24,6 +24,8 @@ export interface UsageRow {
   readonly costNanos: string;
   readonly unpriced: string;
   readonly estimated: string;
+  readonly spilled: string;
+  readonly spillCostNanos: string;
 }
 
 /** One attempt, settled or still open; of an open one only what admission wrote is known. */

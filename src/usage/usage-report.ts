@@ -22,6 +22,9 @@ const SUMS = [
   'costUsd',
   'unpriced',
   'estimated',
+  'cacheHitRate',
+  'spilled',
+  'spillCostUsd',
 ] as const satisfies readonly (keyof UsageItemDto)[];
 
 export interface UsageQuestion {
@@ -64,8 +67,16 @@ export class UsageReport {
   }
 }
 
+/** To four digits; null without input. */
+function cacheHitRate(row: UsageRow): number | null {
+  const read = Number(row.cacheReadTokens);
+  const all =
+    read + Number(row.inputTokens) + Number(row.cacheWrite5mTokens) + Number(row.cacheWrite1hTokens);
+  return all === 0 ? null : Math.round((read / all) * 10_000) / 10_000;
+}
+
 function shown(row: UsageRow): UsageItemDto {
-  const { keyId, keyName, accountId, accountName, costNanos, ...rest } = row;
+  const { keyId, keyName, accountId, accountName, costNanos, spillCostNanos, ...rest } = row;
   return {
     ...(keyId !== undefined && { key: { id: keyId, name: keyName ?? null } }),
     ...(accountId !== undefined && { account: { id: accountId, name: accountName ?? null } }),
@@ -81,5 +92,8 @@ function shown(row: UsageRow): UsageItemDto {
     costUsd: formatUsd(BigInt(costNanos)),
     unpriced: Number(row.unpriced),
     estimated: Number(row.estimated),
+    cacheHitRate: cacheHitRate(row),
+    spilled: Number(row.spilled),
+    spillCostUsd: formatUsd(BigInt(spillCostNanos)),
   };
 }

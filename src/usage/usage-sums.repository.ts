@@ -26,6 +26,8 @@ const SUMS = [
   'output_tokens',
   'reasoning_tokens',
   'cost_nanos',
+  'spilled',
+  'spill_cost_nanos',
 ];
 const GROUP = 'key_id, account_id, kind, model, outcome';
 const CALLS = [
@@ -109,7 +111,8 @@ export class UsageSumsRepository {
            coalesce(sum(output_tokens), 0) as "outputTokens",
            coalesce(sum(reasoning_tokens), 0) as "reasoningTokens",
            coalesce(sum(cost_nanos), 0) as "costNanos",
-           coalesce(sum(unpriced), 0) as unpriced, coalesce(sum(estimated), 0) as estimated
+           coalesce(sum(unpriced), 0) as unpriced, coalesce(sum(estimated), 0) as estimated,
+           coalesce(sum(spilled), 0) as spilled, coalesce(sum(spill_cost_nanos), 0) as "spillCostNanos"
          from parts
          ${places === '' ? '' : `group by ${places} order by ${places}`}
          limit $4)

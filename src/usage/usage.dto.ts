@@ -132,6 +132,18 @@ export class UsageItemDto {
   /** Attempts whose usage is our estimate, in part or whole. */
   @ApiProperty({ type: 'integer' })
   estimated!: number;
+
+  /** Share of all input tokens that the vendor read from its cache, 0 to 1; null without input. */
+  @ApiProperty({ type: Number, nullable: true, example: 0.9321 })
+  cacheHitRate!: number | null;
+
+  /** Attempts on another account than the one that holds their session's cache, which was full, resting or failing. */
+  @ApiProperty({ type: 'integer' })
+  spilled!: number;
+
+  /** Decimal USD of these attempts, where they have a price; a part of `costUsd`. */
+  @ApiProperty({ type: String, example: '0.0123' })
+  spillCostUsd!: string;
 }
 
 export class UsageReportDto {

@@ -53,6 +53,10 @@ describe('sums of the ledger', () => {
           output_tokens: last ? 100 + call : 0,
           estimated: call % 7 === 0,
           cost_nanos: call % 5 === 0 ? null : String(call * 1_000),
+          decision:
+            call % 4 === 0
+              ? null
+              : { affinity: { source: 'header', result: call % 4 === 1 ? 'spill' : 'hit' } },
         });
       }
     }
@@ -74,7 +78,9 @@ describe('sums of the ledger', () => {
       `select ${group} as group, count(distinct request_id)::text as requests, count(*)::text as attempts,
          coalesce(sum(input_tokens), 0)::text as "inputTokens", coalesce(sum(output_tokens), 0)::text as "outputTokens",
          coalesce(sum(cost_nanos), 0)::text as "costNanos", count(*) filter (where cost_nanos is null)::text as unpriced,
-         count(*) filter (where estimated)::text as estimated
+         count(*) filter (where estimated)::text as estimated,
+         count(*) filter (where decision @> '{"affinity": {"result": "spill"}}')::text as spilled,
+         coalesce(sum(cost_nanos) filter (where decision @> '{"affinity": {"result": "spill"}}'), 0)::text as "spillCostNanos"
        from ledger where admitted_at >= $1 and admitted_at < $2 and ($3::uuid is null or key_id = $3)
        ${by.length === 0 ? '' : 'group by 1'} order by 1`,
       [from, to, keyId ?? null],
@@ -101,6 +107,8 @@ describe('sums of the ledger', () => {
         costNanos: row.costNanos,
         unpriced: row.unpriced,
         estimated: row.estimated,
+        spilled: row.spilled,
+        spillCostNanos: row.spillCostNanos,
       }))
       .sort((a, b) => (a.group < b.group ? -1 : 1));
   };

@@ -76,6 +76,7 @@ describe('GET /admin/v1/usage', () => {
       estimated: true,
       outcome: 'client-left',
       cost_nanos: '9',
+      decision: { affinity: { source: 'prefix', result: 'spill' } },
     });
     await plant({ admitted_at: new Date(Date.UTC(2026, 5, 1)), cost_nanos: '7' });
   });
@@ -100,6 +101,9 @@ describe('GET /admin/v1/usage', () => {
           costUsd: '1.50000001',
           unpriced: 1,
           estimated: 1,
+          cacheHitRate: 0.1563,
+          spilled: 1,
+          spillCostUsd: '0.000000009',
         },
       ],
     });
@@ -158,9 +162,11 @@ describe('GET /admin/v1/usage', () => {
     expect(answer.headers.get('content-disposition')).toContain('usage.csv');
     const lines = (answer.body as unknown as string).split('\r\n');
     expect(lines[0]).toBe(
-      'keyId,keyName,accountId,accountName,requests,attempts,inputTokens,cacheReadTokens,cacheWrite5mTokens,cacheWrite1hTokens,outputTokens,reasoningTokens,costUsd,unpriced,estimated',
+      'keyId,keyName,accountId,accountName,requests,attempts,inputTokens,cacheReadTokens,cacheWrite5mTokens,cacheWrite1hTokens,outputTokens,reasoningTokens,costUsd,unpriced,estimated,cacheHitRate,spilled,spillCostUsd',
     );
-    expect(lines[1]).toBe(`${KEY},"'=cmd()",${ACCOUNT},old account,2,3,200,40,0,0,20,8,1.500000001,1,0`);
+    expect(lines[1]).toBe(
+      `${KEY},"'=cmd()",${ACCOUNT},old account,2,3,200,40,0,0,20,8,1.500000001,1,0,0.1667,0,0.00`,
+    );
     expect(lines).toHaveLength(4);
     expect((await get('/usage.csv?groupBy=x')).status).toBe(400);
   });

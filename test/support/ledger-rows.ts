@@ -26,6 +26,7 @@ export interface LedgerRow {
   readonly estimated: boolean;
   readonly cost_nanos: string | null;
   readonly price_id: string | null;
+  readonly decision: object | null;
 }
 
 /** A settled attempt, planted as it stands in the table; answers its request id. */
