@@ -44,6 +44,8 @@ interface Shape {
   readonly epoch: string;
   readonly keys: readonly string[];
   readonly candidates: AdmissionRequest['candidates'];
+  /** Each key has one session, and that is bound to an account. */
+  readonly bound: boolean;
 }
 
 /** Microseconds a pair: on the wall, and of the processors that the server's two processes used. */
@@ -72,6 +74,7 @@ async function shape(
   first: boolean,
   limits: string,
   teams: number,
+  bound = false,
 ): Promise<Shape> {
   const sql = new pg.Client(url);
   await sql.connect();
@@ -109,6 +112,14 @@ async function shape(
       [keys, children, teams],
     );
   }
+  if (bound) {
+    await sql.query(
+      `insert into bindings (id, account_id, used_at, lives)
+         select k.id, ($2::uuid[])[1 + k.pos % cardinality($2::uuid[])], now(), 86400
+           from unnest($1::uuid[]) with ordinality k (id, pos)`,
+      [keys, accounts],
+    );
+  }
   // The first release summed nothing beside its ledger; what that costs is another matter.
   await sql.query('drop trigger if exists ledger_inserted on ledger');
   const epoch = v7();
@@ -128,7 +139,7 @@ async function shape(
   };
   const [admitting, settling] = [await pidOf(hot), await pidOf(ledger)];
   const candidates = accounts.map((accountId) => ({ accountId, version: 1n, tier: 0, modelFamily: 'model' }));
-  return { name, hot, ledger, admitting, settling, epoch, keys, candidates };
+  return { name, hot, ledger, admitting, settling, epoch, keys, candidates, bound };
 }
 
 /** The statements without what the first release did not have. */
@@ -139,7 +150,7 @@ function asFirstReleased(db: Queryable): Queryable {
         const text = statement.text.replace(/, \$31::.*\)/, ')');
         return db.run<Row>({ name: 'settle', text }, values.slice(0, 30));
       }
-      if (statement.name !== 'admit') return db.run<Row>(statement, values);
+      if (statement.name !== 'admit-bound') return db.run<Row>(statement, values);
       const text = `select admit($1::uuid, $2::integer, $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::integer[],
         $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::uuid[], $14::integer[],
         $15::bigint[], $16::boolean[], $17::integer[], $18::text[], $19::text[]) as answer`;
@@ -156,9 +167,11 @@ async function pairs(shape: Shape, batch: number, ms: number): Promise<Cost> {
   const started = performance.now();
   let done = 0;
   while (performance.now() - started < ms) {
-    const requests = Array.from({ length: batch }, (): AdmissionRequest => ({
+    const asking = Array.from({ length: batch }, () => shape.keys[(turn += 7) % KEYS] ?? '');
+    const requests = asking.map((keyId): AdmissionRequest => ({
       requestId: v7(),
-      keyId: shape.keys[(turn += 7) % KEYS] ?? '',
+      keyId,
+      session: shape.bound ? keyId : undefined,
       keyVersion: 1n,
       lane: 'generate',
       door: 'claude',
@@ -231,6 +244,7 @@ try {
   const shapes = [
     await shape(old, 'the first release', true, '', 0),
     await shape(await database(postgres.url, 'plain'), 'without limits', false, '', 0),
+    await shape(await database(postgres.url, 'bound'), 'without, sessions bound', false, '', 0, true),
     await shape(await database(postgres.url, 'limited'), 'every limit of a key', false, limits, 0),
     await shape(await database(postgres.url, 'teams'), 'of a team and its parent, too', false, limits, TEAMS),
   ];
