@@ -49,7 +49,7 @@ describe('the binding after an answer', () => {
       session: 'd1',
       account: { id: 'b' },
       bound: { accountId: 'a', isParked: false },
-      affinity: { source: session.source, result },
+      decision: { affinity: { source: session.source, result } },
     };
     return some as unknown as Try;
   };

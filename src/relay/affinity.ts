@@ -39,11 +39,11 @@ export function affinityOf(
  * @param wroteForAnHour the answer's usage shows tokens that were written for an hour
  */
 export function bindingAfter(one: Try, wroteForAnHour: boolean): Binding | undefined {
-  const { call, session, affinity, bound } = one;
+  const { call, session, decision, bound } = one;
   if (session === undefined) return undefined;
   const livesS = call.session?.forAnHour === true || wroteForAnHour ? HOUR_S : MINUTES_S;
   const binding = { session, accountId: one.account.id, livesS };
-  switch (affinity.result) {
+  switch (decision.affinity.result) {
     case 'none':
       return undefined;
     case 'new':

@@ -11,9 +11,10 @@ import {
   type Bound,
   type Candidate,
   type Decision,
-  type Lease,
   type Patience,
+  type Refusal,
 } from '../scheduler/admission.ts';
+import type { AttemptDecision } from '../scheduler/decision.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
@@ -28,19 +29,14 @@ import { Left } from './flow.ts';
 import { graceTerms } from './grace-terms.ts';
 import { noCandidate } from './no-candidate.ts';
 import { refusedAdmission } from './refused-admission.ts';
-import type { Try } from './try.ts';
+import type { Chance, Try } from './try.ts';
 
 /** How often a decision made on settings that changed meanwhile is made again. */
 const MAX_STALE = 3;
 
 type Refused = Extract<Decision, { admitted: false }>;
 
-/** A key and who may serve its call, as the settings were when they were read. */
-interface Chance {
-  readonly key: ApiKey;
-  readonly accounts: readonly Account[];
-  readonly pool: readonly Candidate[];
-}
+type Admitted = Extract<Decision, { admitted: true }>;
 
 /** Which account serves a call: asks the scheduler with what the settings say, and again when they have changed. */
 @Injectable()
@@ -64,7 +60,9 @@ export class Assigner {
       if (this.memo.of(call, key).length === 0) await this.watch.refresh();
       const chance = await this.chance(call, forms, key);
       const decision = await this.ask(exchange, call, chance, arrivedAt);
-      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance, decision.bound);
+      if (decision.admitted) {
+        return this.tryOf(call, forms, decision, chance, waitOf(exchange, 0));
+      }
       if (decision.refusal !== 'stale') throw refusedAdmission(decision, call.model);
       key = await this.reread(exchange, key);
     }
@@ -86,6 +84,7 @@ export class Assigner {
   ): Promise<Try | Refused> {
     const { call, lease } = one;
     let chance: Chance = one;
+    const waitedBefore = exchange.waitedMs;
     for (let asked = 0; ; asked += 1) {
       const candidates = chance.pool.filter(({ accountId }) => wanted(accountId));
       if (candidates.length === 0) return { admitted: false, refusal: 'no-account' };
@@ -100,7 +99,11 @@ export class Assigner {
       };
       const patience = { ...patienceOf(exchange, exchange.receivedAt), until };
       const decision = await this.scheduler.move(request, patience).catch(asTold);
-      if (decision.admitted) return this.tryOf(call, forms, decision.lease, chance, one.bound);
+      if (decision.admitted) {
+        const passed = passedOver(chance, wanted);
+        const how = { ...waitOf(exchange, waitedBefore), ...(passed.length > 0 && { passed }) };
+        return this.tryOf(call, forms, { ...decision, ...(one.bound && { bound: one.bound }) }, chance, how);
+      }
       if (decision.refusal !== 'stale' || asked === MAX_STALE) return decision;
       chance = await this.chance(call, forms, await this.reread(exchange, chance.key));
     }
@@ -108,11 +111,13 @@ export class Assigner {
 
   private async chance(call: Call, forms: CallForms, key: ApiKey): Promise<Chance> {
     const accounts = this.accounts.all();
-    const candidates = this.memo.of(call, key);
+    const { candidates, considered } = this.memo.with(call, key);
     if (candidates.length === 0) {
       throw noCandidate(call, this.memo.of({ ...call, operation: 'generate' }, key).length > 0);
     }
-    return { key, accounts, pool: await this.expressible(call, forms, candidates, accounts) };
+    const pool = await this.expressible(call, forms, candidates, accounts);
+    const unsaid = pool === candidates ? [] : candidates.filter((one) => !pool.includes(one));
+    return { key, accounts, pool, unsaid: unsaid.map(({ accountId }) => accountId), considered };
   }
 
   /**
@@ -188,28 +193,55 @@ export class Assigner {
   private async tryOf(
     call: Call,
     forms: CallForms,
-    lease: Lease,
+    { lease, bound }: Admitted,
     chance: Chance,
-    bound: Bound | undefined,
+    how: Omit<AttemptDecision, 'affinity'>,
   ): Promise<Try> {
     const chosen = chance.accounts.find(({ id }) => id === lease.accountId);
     const way = this.wayTo(call, chosen);
     if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
     const { account, upstream, model, dialect } = way;
-    const { key, accounts, pool } = chance;
+    const { key, accounts, pool, considered } = chance;
     // Made before admission from the same settings, so that nothing can be refused now.
     const sent = await forms.of(dialect, model);
     const session = sessionDigest(key.id, call);
     const serves = (id: string): boolean => this.memo.of(call, key).some(({ accountId }) => accountId === id);
     const affinity = affinityOf(call, bound, account.id, serves);
-    return { call, sent, lease, account, upstream, model, key, accounts, pool, session, bound, affinity };
+    const { unsaid } = chance;
+    const unsaidHere = unsaid.filter((id) => considered.ids.has(id));
+    const decision = {
+      affinity,
+      ...(bound && bound.accountId !== account.id && boundTo(bound)),
+      ...how,
+      ...(unsaidHere.length > 0 && { unsaid: unsaidHere }),
+    };
+    const by = { key, accounts, pool, unsaid, considered };
+    return { ...by, call, sent, lease, account, upstream, model, session, bound, decision };
   }
+}
+
+/** How it waited since its wait came to `before`. */
+function waitOf(
+  { waitedMs, waitedFor }: Exchange,
+  before: number,
+): Pick<AttemptDecision, 'waitedMs' | 'waitedFor'> {
+  const ms = waitedMs - before;
+  return ms > 0 && waitedFor !== undefined ? { waitedMs: Math.round(ms), waitedFor } : { waitedMs: 0 };
+}
+
+function passedOver({ pool, considered }: Chance, wanted: (accountId: string) => boolean): readonly string[] {
+  return pool.map(({ accountId }) => accountId).filter((id) => !wanted(id) && considered.ids.has(id));
+}
+
+function boundTo({ accountId, isParked }: Bound): Pick<AttemptDecision, 'bound' | 'parked'> {
+  return { bound: accountId, ...(isParked && { parked: true }) };
 }
 
 /** A call waits for as long as its client does. */
 function patienceOf(exchange: Exchange, arrivedAt: number): Patience {
-  const waited = (ms: number): void => {
+  const waited = (ms: number, refusal: Refusal): void => {
     exchange.waitedMs += ms;
+    exchange.waitedFor = refusal;
   };
   return { arrivedAt, signal: exchange.flow.signal, waited };
 }

@@ -69,7 +69,7 @@ export class AttemptRecord {
 
   settlement(prices: PriceBook): Settlement {
     const { usage, estimated } = this.usage();
-    const { lease, account, model: upstreamModel, affinity } = this.one;
+    const { lease, account, model: upstreamModel, decision, considered } = this.one;
     const free = this.call.lane === 'count' || usage === NO_USAGE;
     const price = free
       ? { costNanos: 0n, priceId: null }
@@ -101,7 +101,8 @@ export class AttemptRecord {
       durationMs: Math.round(performance.now() - this.exchange.receivedAt),
       upstreamRequestId: this.upstreamRequestId,
       clientRequestId: this.exchange.clientRequestId ?? null,
-      decision: { affinity },
+      decision,
+      considered: considered.text,
     };
   }
 }

@@ -1,16 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import { AccountDirectory } from '../accounts/account-directory.ts';
-import type { Call } from '../dialects/dialect.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import type { Candidate } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
-import { candidatesFor } from './candidates.ts';
+import { type AskedCall, candidatesFor } from './candidates.ts';
+import { type Considered, consideredFor } from './considered.ts';
 
 /** Models remembered for one key; a client that asks for more names than that is answered without memory. */
 const MOST_MODELS = 200;
 
-type ByModel = Map<string, readonly Candidate[]>;
+/** With the accounts considered, which are told in the ledger, so that their JSON is made once, too. */
+export interface KnownCandidates {
+  readonly candidates: readonly Candidate[];
+  readonly considered: Considered;
+}
+
+type ByModel = Map<string, KnownCandidates>;
 
 /**
  * Who may serve a call, remembered for as long as neither the key nor any account changes: calls of one batch then
@@ -27,14 +33,19 @@ export class CandidateMemo {
     private readonly registry: UpstreamRegistry,
   ) {}
 
-  of(call: Pick<Call, 'dialect' | 'operation' | 'model' | 'otherModels'>, key: ApiKey): readonly Candidate[] {
+  of(call: AskedCall, key: ApiKey): readonly Candidate[] {
+    return this.with(call, key).candidates;
+  }
+
+  with(call: AskedCall, key: ApiKey): KnownCandidates {
     const byModel = this.modelsOf(this.accounts.all(), key);
     const name = JSON.stringify([call.dialect, call.operation, call.model, call.otherModels]);
     const found = byModel.get(name);
     if (found !== undefined) return found;
-    const candidates = candidatesFor(call, key, this.accounts.all(), (kind) => this.registry.get(kind));
-    if (byModel.size < MOST_MODELS) byModel.set(name, candidates);
-    return candidates;
+    const from = [call, key, this.accounts.all(), (kind: string) => this.registry.get(kind)] as const;
+    const known = { candidates: candidatesFor(...from), considered: consideredFor(...from) };
+    if (byModel.size < MOST_MODELS) byModel.set(name, known);
+    return known;
   }
 
   private modelsOf(accounts: readonly Account[], key: ApiKey): ByModel {

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { contextOf } from '../access/request-context.ts';
 import type { Dialect, Lane } from '../dialects/dialect.ts';
 import type { Caller } from '../keys/caller.ts';
+import type { Refusal } from '../scheduler/admission.ts';
 import { Flow } from './flow.ts';
 
 /** One client request on a relay route and what is told about it in the answer's headers. */
@@ -25,6 +26,8 @@ export class Exchange {
   attempts = 0;
   /** How long it stood in line for a place so far, in milliseconds. */
   waitedMs = 0;
+  /** What it waited for when it last did. */
+  waitedFor: Refusal | undefined;
   /** The permitted edits made so far, by the names of the contract. */
   readonly edits: string[] = [];
 

@@ -1,13 +1,25 @@
 import type { Call } from '../dialects/dialect.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import type { Bound, Candidate, Lease } from '../scheduler/admission.ts';
-import type { Affinity } from '../scheduler/decision.ts';
+import type { AttemptDecision } from '../scheduler/decision.ts';
 import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { SentCall } from './call-forms.ts';
+import type { Considered } from './considered.ts';
+
+/** A key and who may serve its call, as the settings were when they were read. */
+export interface Chance {
+  readonly key: ApiKey;
+  readonly accounts: readonly Account[];
+  /** Those of the accounts that may serve the call, and can say it. */
+  readonly pool: readonly Candidate[];
+  /** Ids of those that may serve it, and cannot say it. */
+  readonly unsaid: readonly string[];
+  readonly considered: Considered;
+}
 
 /** One try of a call: the account that the lease names, under the name it knows the model by. */
-export interface Try {
+export interface Try extends Chance {
   /** As the client made it. */
   readonly call: Call;
   /** As this account is asked it. */
@@ -16,14 +28,10 @@ export interface Try {
   readonly account: Account;
   readonly upstream: Upstream;
   readonly model: string;
-  /** The key, the accounts and those of them that may serve the call, as they were when it was decided. */
-  readonly key: ApiKey;
-  readonly accounts: readonly Account[];
-  readonly pool: readonly Candidate[];
   /** The digest of the call's session, and the account that it was bound to at admission. */
   readonly session: string | undefined;
   readonly bound: Bound | undefined;
-  readonly affinity: Affinity;
+  readonly decision: AttemptDecision;
   /** On a connection of its own: one that was kept open has just broken. */
   readonly anew?: boolean;
   /** Told when the account has answered the client. */

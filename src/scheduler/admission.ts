@@ -68,8 +68,8 @@ export interface Patience {
   readonly signal: AbortSignal;
   /** Not beyond this `performance.now()`, whatever the settings allow. */
   readonly until?: number;
-  /** Told how long the call stood in line, once for each time that it did. */
-  readonly waited: (ms: number) => void;
+  /** Told how long the call stood in line and what for, once for each time that it did. */
+  readonly waited: (ms: number, refusal: Refusal) => void;
 }
 
 /** Another attempt of a call that is open, on an account of these; those tried before are left out by the caller. */

@@ -53,6 +53,11 @@ export interface Settlement {
   readonly clientRequestId: string | null;
   /** Null: nobody knows any more. */
   readonly decision: AttemptDecision | null;
+  /**
+   * The accounts considered, as JSON: one text for all calls alike. It is not in the spool, whose texts are written
+   * thrice for a call: what is settled out of a dead replica's spool does not tell them.
+   */
+  readonly considered?: string;
 }
 
 /** One text for an attempt, wherever it is a key. */

@@ -40,7 +40,7 @@ export interface Ticket {
   readonly again: boolean;
   /** Undefined when `isOver` said so before it was asked. */
   readonly ask: (isOver: () => boolean) => Promise<Decision | undefined>;
-  readonly waited: (ms: number) => void;
+  readonly waited: (ms: number, refusal: Refusal) => void;
 }
 
 /** Calls of one key that wait. */
@@ -243,7 +243,7 @@ export class WaitingRoom {
     waiting.stop();
     this.lines.leave(waiting);
     const ms = performance.now() - waiting.enteredAt;
-    waiting.ticket.waited(ms);
+    waiting.ticket.waited(ms, waiting.refusal);
     this.events.waiting(this.lines.size);
     this.events.waited(ms, end);
   }

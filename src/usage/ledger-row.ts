@@ -1,3 +1,6 @@
+import type { AttemptDecision } from '../scheduler/decision.ts';
+import type { NotTaken } from './decision.dto.ts';
+
 /** What a ledger report can be grouped by. */
 export const DIMENSIONS = ['key', 'account', 'model', 'kind', 'day', 'hour', 'outcome'] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
@@ -62,6 +65,23 @@ export interface AttemptRow {
   readonly durationMs: number | null;
   readonly upstreamRequestId: string | null;
   readonly clientRequestId: string | null;
+}
+
+/** How an attempt's account was chosen, as the relay wrote it; older builds wrote less. */
+export interface DecisionRow {
+  readonly attempt: number;
+  readonly decision:
+    | (AttemptDecision & {
+        readonly considered?: {
+          readonly accounts: readonly {
+            readonly id: string;
+            readonly tier?: number;
+            readonly not?: NotTaken;
+          }[];
+          readonly omitted: number;
+        };
+      })
+    | null;
 }
 
 /** A settled attempt without a cost. */

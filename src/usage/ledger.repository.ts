@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { requestIdBounds } from '../database/request-id.ts';
-import type { AttemptRow } from './ledger-row.ts';
+import type { AttemptRow, DecisionRow } from './ledger-row.ts';
 import type { TimeRange } from './time-range.ts';
 
 export interface RequestFilter {
@@ -81,5 +81,21 @@ export class LedgerRepository {
        order by l."requestId" desc, l.attempt`,
       [requestIds],
     );
+  }
+
+  /** Of the settled attempts of one call. */
+  decisions(requestId: string): Promise<DecisionRow[]> {
+    return this.database.query<DecisionRow[]>('select attempt, decision from ledger where request_id = $1', [
+      requestId,
+    ]);
+  }
+
+  /** Deleted ones have theirs, too. */
+  async accountNames(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.database.query<{ id: string; name: string }[]>(
+      'select id, name from accounts where id = any ($1::uuid[])',
+      [ids],
+    );
+    return new Map(rows.map(({ id, name }) => [id, name]));
   }
 }

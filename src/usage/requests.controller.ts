@@ -4,9 +4,11 @@ import { AdminApi, ApiById } from '../admin/admin-api.decorator.ts';
 import { IdPipe } from '../admin/id.pipe.ts';
 import { decodeCursor, encodeCursor, pageOf, UUID } from '../admin/page.ts';
 import { ProblemError } from '../errors/problem-error.ts';
+import { DecidedRequestDto } from './decision.dto.ts';
+import { accountsIn, withDecisions } from './decision-view.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { viewRequests } from './request-view.ts';
-import { RequestDto, RequestPageDto, RequestsQuery } from './requests.dto.ts';
+import { RequestPageDto, RequestsQuery } from './requests.dto.ts';
 import { rangeOf } from './time-range.ts';
 
 @Controller('admin/v1/requests')
@@ -37,12 +39,16 @@ export class RequestsController {
   }
 
   @Get(':id')
-  @ApiOperation({ operationId: 'getRequest', summary: 'One call and its attempts' })
-  @ApiOkResponse({ type: RequestDto, description: 'The call' })
+  @ApiOperation({
+    operationId: 'getRequest',
+    summary: 'One call, its attempts, and how their accounts were chosen',
+  })
+  @ApiOkResponse({ type: DecidedRequestDto, description: 'The call' })
   @ApiById()
-  async getRequest(@Param('id', IdPipe) id: string): Promise<RequestDto> {
+  async getRequest(@Param('id', IdPipe) id: string): Promise<DecidedRequestDto> {
     const [request] = viewRequests(await this.ledger.attempts([id]));
     if (request === undefined) throw ProblemError.of(404, 'There is nothing with this id');
-    return request;
+    const decisions = await this.ledger.decisions(id);
+    return withDecisions(request, decisions, await this.ledger.accountNames(accountsIn(decisions)));
   }
 }

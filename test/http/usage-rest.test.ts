@@ -245,7 +245,12 @@ describe('GET /admin/v1/requests', () => {
     expect(await ids(`account=${uuidv7()}`)).toEqual([]);
 
     const one = await get(`/requests/${request_id}`);
-    expect(one.body).toEqual(first.body.items[1]);
+    const { attempts, ...listed } = first.body.items[1] as unknown as {
+      readonly attempts: readonly object[];
+    };
+    // These were written by hand, so that nobody knows how their accounts were chosen.
+    const undecided = attempts.map((attempt) => ({ ...attempt, decision: null }));
+    expect(one.body).toEqual({ ...listed, attempts: undecided });
     expect((await get(`/requests/${open}`)).body['outcome']).toBe('open');
   });
 

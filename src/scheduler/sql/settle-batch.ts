@@ -35,7 +35,7 @@ const COLUMNS: readonly (readonly [type: string, value: (settlement: Settlement)
   ['text', (s) => s.clientRequestId],
   ['boolean', (s) => s.final],
   ['text', (s) => `{${s.teams.join(',')}}`],
-  ['text', (s) => s.decision && JSON.stringify(s.decision)],
+  ['text', decisionText],
 ];
 
 const SETTLE = {
@@ -61,6 +61,12 @@ export async function settleBatch(db: Queryable, settlements: readonly Settlemen
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function decisionText({ decision, considered }: Settlement): string | null {
+  if (decision === null) return null;
+  const text = JSON.stringify(decision);
+  return considered === undefined ? text : `${text.slice(0, -1)},"considered":${considered}}`;
 }
 
 function whole(ms: number | null): number | null {
