@@ -35,12 +35,12 @@ export function sessionOf(
 ): Session | undefined {
   const forAnHour = scan.prefix?.forAnHour ?? false;
   for (const [header, source] of HEADERS) {
-    const name = usable(String(headers[header] ?? ''));
+    const name = sessionName(String(headers[header] ?? ''));
     if (name !== undefined) return { source, name, forAnHour };
   }
-  for (const { source, member, read = usable } of named) {
+  for (const { source, member, read = sessionName } of named) {
     const text = member && textAt(body, member);
-    const name = usable((text && read(text)) ?? '');
+    const name = sessionName((text && read(text)) ?? '');
     if (name !== undefined) return { source, name, forAnHour };
   }
   const digest = scan.prefix?.digest(body, (tools) => scan.members.get(tools)?.span);
@@ -63,7 +63,8 @@ function textAt(body: Buffer, { kind, span }: Member): string | undefined {
   return readValue(body, span, 'session') as string;
 }
 
-function usable(name: string): string | undefined {
+/** A session's name as it counts; undefined: it is none. */
+export function sessionName(name: string): string | undefined {
   const text = name.trim();
   return text === '' || Buffer.byteLength(text) > MOST_BYTES ? undefined : text;
 }

@@ -1,6 +1,8 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { IsIn, IsUUID, Matches } from 'class-validator';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsString, IsUUID, Matches } from 'class-validator';
+import { MayBeAbsent } from '../admin/optional-field.ts';
 import { NamedDto } from '../usage/named.dto.ts';
+import type { AffinityResult } from '../scheduler/decision.ts';
 import { MODEL_NAME, MODEL_NAME_PROBLEM } from '../usage/model-names.ts';
 
 export const DOORS = ['claude', 'gemini', 'openai', 'bedrock'] as const;
@@ -55,6 +57,25 @@ export class ExplainDto {
   @Matches(MODEL_NAME, { message: MODEL_NAME_PROBLEM })
   @ApiProperty({ type: String, example: 'claude-sonnet-4-5' })
   model!: string;
+
+  /** The call's session as a client names it in `x-relay-session-id`; at most 512 bytes. */
+  @MayBeAbsent()
+  @IsString()
+  @ApiPropertyOptional({ type: String, minLength: 1, maxLength: 512 })
+  sessionId?: string;
+}
+
+export class ExplainedAffinityDto {
+  /**
+   * `none`: no session was named. `new`: it is bound to no account. `hit`: the bound one is chosen. `spill`: another one
+   * is, for this call only. `rebound`: another one is, and would have the session from then on. Null: none is chosen.
+   */
+  @ApiProperty({ enum: ['none', 'new', 'hit', 'spill', 'rebound'], nullable: true })
+  result!: AffinityResult | null;
+
+  /** The account that the session is bound to; it goes before all others while it is able and has room. */
+  @ApiProperty({ type: () => NamedDto, nullable: true })
+  account!: NamedDto | null;
 }
 
 export class ExhaustedDto {
@@ -141,6 +162,9 @@ export class ExplanationDto {
   /** The account that admission would give to a call of no size at this moment; null: it would be refused. */
   @ApiProperty({ type: () => NamedDto, nullable: true })
   chosen!: NamedDto | null;
+
+  @ApiProperty({ type: () => ExplainedAffinityDto })
+  affinity!: ExplainedAffinityDto;
 
   /** What it would be refused with, waiting in a queue aside; null: it would be admitted. */
   @ApiProperty({ enum: REFUSALS, nullable: true })

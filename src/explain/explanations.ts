@@ -5,14 +5,17 @@ import { AccountDirectory } from '../accounts/account-directory.ts';
 import { ConfigWatch } from '../database/config-watch.ts';
 import type { DialectName } from '../dialects/dialect.ts';
 import { ProblemError, titleOf } from '../errors/problem-error.ts';
+import { sessionName } from '../dialects/session.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import { KeyDirectory } from '../keys/key-directory.ts';
 import { KeysService } from '../keys/keys.service.ts';
+import { affinityResult, sessionDigest } from '../relay/affinity.ts';
 import { type AskedCall, fitOf, mayCall, wayTo } from '../relay/candidates.ts';
 import { Holds } from '../relay/holds.ts';
 import {
   type AdmissionRequest,
   AdmissionUnavailable,
+  type Bound,
   type Candidate,
   type Decision,
 } from '../scheduler/admission.ts';
@@ -31,7 +34,10 @@ const DIALECTS: Readonly<Record<DoorName, DialectName>> = {
 const MOST_ACCOUNTS = 500;
 const MOST_STALE = 3;
 
-type Outcome = Pick<ExplanationDto, 'refusal' | 'retryAfterMs'> & { readonly chosenId?: string };
+type Outcome = Pick<ExplanationDto, 'refusal' | 'retryAfterMs'> & {
+  readonly chosenId?: string;
+  readonly bound?: Bound;
+};
 
 /**
  * How a call would be placed: by the functions that make candidates of accounts for real calls, and by the statement
@@ -51,40 +57,65 @@ export class Explanations {
   ) {}
 
   /** @throws ProblemError 400 when there is no such key, 503 when this replica may not admit */
-  async explain({ keyId, door, model }: ExplainDto): Promise<ExplanationDto> {
+  async explain({ keyId, door, model, sessionId }: ExplainDto): Promise<ExplanationDto> {
+    const name = sessionId === undefined ? undefined : sessionName(sessionId);
+    if (sessionId !== undefined && name === undefined) {
+      throw ProblemError.fields([{ field: 'sessionId', problem: 'is blank, or longer than 512 bytes' }]);
+    }
     for (let asked = 1; ; asked += 1) {
       await this.watch.refresh();
       const key = await this.keys.look(keyId.toLowerCase());
       if (key === undefined) {
         throw ProblemError.fields([{ field: 'keyId', problem: `is ${keyId}, which is no key` }]);
       }
-      const explanation = await this.explainOnce(key, door, model);
+      const explanation = await this.explainOnce(key, door, model, name);
       if (explanation.refusal !== 'stale' || asked === MOST_STALE) return explanation;
     }
   }
 
-  private async explainOnce(key: ApiKey, door: DoorName, model: string): Promise<ExplanationDto> {
+  private async explainOnce(
+    key: ApiKey,
+    door: DoorName,
+    model: string,
+    name: string | undefined,
+  ): Promise<ExplanationDto> {
+    const session = name === undefined ? undefined : sessionDigest(key.id, { model, session: { name } });
+    const boundId = session && (await this.scheduler.boundTo(session));
     const call = { dialect: DIALECTS[door], operation: 'generate', model } as const;
     const considered = this.considered(call, key);
     const candidates = considered.map(({ fit }) => fit).filter((fit) => typeof fit !== 'string');
     const standing = await this.limits.standing(key.id);
     const unpriced = this.unpriced(call, candidates);
     const [states, outcome] = await Promise.all([
-      candidates.length === 0 ? [] : this.scheduler.stateOf(candidates),
-      this.outcome(key, door, model, candidates, unpriced),
+      candidates.length === 0 ? [] : this.scheduler.stateOf(candidates, boundId),
+      this.outcome(key, door, model, candidates, unpriced, session),
     ]);
-    const { chosenId, ...rest } = outcome;
+    const { chosenId, bound, ...rest } = outcome;
+    const serves = (id: string): boolean => candidates.some(({ accountId }) => accountId === id);
     const accounts = judged(considered, states, hasBudget(standing) ? unpriced : new Set());
     return {
       key: { id: key.id, name: key.name },
       door,
       model,
       chosen: chosenId === undefined ? null : named(this.accounts, chosenId),
+      affinity: this.affinity(session, bound ?? bindingTo(boundId), chosenId, serves),
       ...rest,
       exhausted: exhausted(standing),
       accounts: accounts.slice(0, MOST_ACCOUNTS),
       omitted: Math.max(0, accounts.length - MOST_ACCOUNTS),
     };
+  }
+
+  private affinity(
+    session: string | undefined,
+    bound: Bound | undefined,
+    chosenId: string | undefined,
+    serves: (id: string) => boolean,
+  ): ExplanationDto['affinity'] {
+    const account = bound === undefined ? null : named(this.accounts, bound.accountId);
+    if (session === undefined) return { result: 'none', account };
+    if (chosenId === undefined) return { result: null, account };
+    return { result: affinityResult(bound, chosenId, serves), account };
   }
 
   private considered(call: AskedCall, key: ApiKey): ConsideredAccount[] {
@@ -112,6 +143,7 @@ export class Explanations {
     model: string,
     candidates: readonly Candidate[],
     unpriced: ReadonlySet<string>,
+    session: string | undefined,
   ): Promise<Outcome> {
     const refused = (refusal: Outcome['refusal']): Outcome => ({ refusal, retryAfterMs: null });
     if (!this.keys.isUsable(key)) return refused('key-unusable');
@@ -127,8 +159,12 @@ export class Explanations {
       candidates,
       kindOf: (id) => this.accounts.get(id)?.kind ?? '',
       hold: { nanos: 0n, tokens: 0, unpriced },
+      session,
     });
-    if (decision.admitted) return { refusal: null, retryAfterMs: null, chosenId: decision.lease.accountId };
+    if (decision.admitted) {
+      const { lease, bound } = decision;
+      return { refusal: null, retryAfterMs: null, chosenId: lease.accountId, ...(bound && { bound }) };
+    }
     return { refusal: decision.refusal, retryAfterMs: decision.retryAfterMs ?? null };
   }
 
@@ -151,6 +187,10 @@ export class Explanations {
       await runner.release();
     }
   }
+}
+
+function bindingTo(accountId: string | undefined): Bound | undefined {
+  return accountId === undefined ? undefined : { accountId, isParked: false };
 }
 
 function named(accounts: AccountDirectory, id: string): { id: string; name: string | null } {

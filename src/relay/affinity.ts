@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Call } from '../dialects/dialect.ts';
+import type { Call, Session } from '../dialects/dialect.ts';
 import type { Bound } from '../scheduler/admission.ts';
-import type { Affinity } from '../scheduler/decision.ts';
+import type { Affinity, AffinityResult } from '../scheduler/decision.ts';
 import type { Binding } from '../scheduler/sql/bindings.ts';
 import type { Try } from './try.ts';
 
@@ -10,7 +10,10 @@ const MINUTES_S = 5 * 60;
 const HOUR_S = 60 * 60;
 
 /** One name for a session of a key on a model: the same words of another key are another session. */
-export function sessionDigest(keyId: string, { model, session }: Call): string | undefined {
+export function sessionDigest(
+  keyId: string,
+  { model, session }: { readonly model: string; readonly session?: Pick<Session, 'name'> | undefined },
+): string | undefined {
   if (session === undefined) return undefined;
   const digest = createHash('sha256').update(`${keyId}\0${model}\0${session.name}`).digest('hex');
   return digest.slice(0, 32);
@@ -28,10 +31,18 @@ export function affinityOf(
   serves: (accountId: string) => boolean,
 ): Affinity {
   if (session === undefined) return { source: 'none', result: 'none' };
-  const { source } = session;
-  if (bound === undefined) return { source, result: 'new' };
-  if (bound.accountId === taken) return { source, result: 'hit' };
-  return { source, result: serves(bound.accountId) && !bound.isParked ? 'spill' : 'rebound' };
+  return { source: session.source, result: affinityResult(bound, taken, serves) };
+}
+
+/** Of a call that is of a session. @see affinityOf */
+export function affinityResult(
+  bound: Bound | undefined,
+  taken: string,
+  serves: (accountId: string) => boolean,
+): Exclude<AffinityResult, 'none'> {
+  if (bound === undefined) return 'new';
+  if (bound.accountId === taken) return 'hit';
+  return serves(bound.accountId) && !bound.isParked ? 'spill' : 'rebound';
 }
 
 /**

@@ -30,7 +30,7 @@ import { type SpoolEvents, Spooling } from './spooling.ts';
 import { admitBatch } from './sql/admit-batch.ts';
 import { type CandidateState, stateOfCandidates } from './sql/candidate-state.ts';
 import { coolAccount, type Cooled, type Cooling } from './sql/cooldowns.ts';
-import type { Binding } from './sql/bindings.ts';
+import { type Binding, boundAccount } from './sql/bindings.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
 import { markLean } from './sql/lean.ts';
 import { keyNames, type OpenLeases, openLeases, type ReplicaState, replicaStates } from './sql/overview.ts';
@@ -139,15 +139,9 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    */
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
-    const { session } = request;
-    const pending = session && this.bindings.pendingFor(session);
-    const preferredAccountId = request.preferredAccountId ?? pending;
-    const decision = await this.entrance.admit({ ...request, preferredAccountId }, patience);
-    if (!decision.admitted) return decision;
-    this.grace.learn(decision.lease);
-    if (pending === undefined || decision.bound?.accountId === pending) return decision;
-    // A session's next call may come before the binding is written that its last one made.
-    return { ...decision, bound: { accountId: pending, isParked: false } };
+    const decision = await this.preferring(request, (wish) => this.entrance.admit(wish, patience));
+    if (decision.admitted) this.grace.learn(decision.lease);
+    return decision;
   }
 
   /**
@@ -248,10 +242,18 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   async preview(transaction: Queryable, request: AdmissionRequest): Promise<Decision> {
     const epoch = this.replica.current();
     if (epoch !== undefined) {
-      const decisions = await admitBatch(transaction, epoch, this.replica.aliveMs, [request]);
-      if (decisions?.[0] !== undefined) return decisions[0];
+      const decision = await this.preferring(request, async (wish) => {
+        const decisions = await admitBatch(transaction, epoch, this.replica.aliveMs, [wish]);
+        return decisions?.[0];
+      });
+      if (decision !== undefined) return decision;
     }
     throw new AdmissionUnavailable('This replica may not admit just now');
+  }
+
+  /** The account that a session is bound to at this moment, or will be once that is written. */
+  async boundTo(session: string): Promise<string | undefined> {
+    return this.bindings.pendingFor(session) ?? (await boundAccount(this.hot, session));
   }
 
   /** Candidates as admission finds them at this moment, in the order in which it would take them. */
@@ -277,6 +279,22 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   /** Whether places, as they are counted, are those of the open calls. */
   checkCounters(): Promise<Proof> {
     return checkCounters(this.hot);
+  }
+
+  /** A session's next call may come before the binding is written that its last one made. */
+  private async preferring<D extends Decision | undefined>(
+    request: AdmissionRequest,
+    ask: (request: AdmissionRequest) => Promise<D>,
+  ): Promise<D | Decision> {
+    const { session } = request;
+    const pending = session && this.bindings.pendingFor(session);
+    const decision = await ask({
+      ...request,
+      preferredAccountId: request.preferredAccountId ?? pending,
+    });
+    if (!decision?.admitted || pending === undefined || decision.bound?.accountId === pending)
+      return decision;
+    return { ...decision, bound: { accountId: pending, isParked: false } };
   }
 
   private async closeOnce(): Promise<void> {

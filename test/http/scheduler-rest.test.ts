@@ -24,6 +24,7 @@ interface Explained {
 }
 
 interface Explanation {
+  readonly affinity: { readonly result: string | null; readonly account: { readonly id: string } | null };
   readonly chosen: { readonly id: string } | null;
   readonly refusal: string | null;
   readonly retryAfterMs: number | null;
@@ -54,10 +55,14 @@ const reasons = ({ accounts }: Explanation): Record<string, string | null> =>
 const order = ({ accounts }: Explanation): string[] =>
   accounts.filter(({ eligible }) => eligible).map(({ account }) => account.id);
 
-function call(key: CreatedKey, text = 'hello', signal?: AbortSignal): Promise<Response> {
+function call(key: CreatedKey, text = 'hello', signal?: AbortSignal, sessionId?: string): Promise<Response> {
   return fetch(`${rehearsal.url}/v1/messages`, {
     method: 'POST',
-    headers: { 'x-api-key': key.key, 'anthropic-version': '2023-06-01' },
+    headers: {
+      'x-api-key': key.key,
+      'anthropic-version': '2023-06-01',
+      ...(sessionId !== undefined && { 'x-relay-session-id': sessionId }),
+    },
     body: JSON.stringify({
       model: MODEL,
       max_tokens: 20,
@@ -68,8 +73,9 @@ function call(key: CreatedKey, text = 'hello', signal?: AbortSignal): Promise<Re
   });
 }
 
-async function served(key: CreatedKey): Promise<unknown> {
-  expect(await (await call(key)).text()).toContain('message_stop');
+/** The account of a call that begins like no other, so that it is of no session but the one that is named. */
+async function served(key: CreatedKey, sessionId?: string): Promise<unknown> {
+  expect(await (await call(key, randomUUID(), undefined, sessionId)).text()).toContain('message_stop');
   return (await rehearsal.lastRow())['account_id'];
 }
 
@@ -212,6 +218,43 @@ describe('POST /scheduler/explain', () => {
     expect(await explain(rich)).toMatchObject({ refusal: null, chosen: { id: account.id } });
   });
 
+  it('puts the account of a session first, and tells when it would not be taken', async () => {
+    const [better, worse] = [
+      await rehearsal.claudeAccount({ priority: 1 }),
+      await rehearsal.claudeAccount({ priority: 9 }),
+    ];
+    const key = await rehearsal.key();
+    const sessionId = randomUUID();
+    expect((await explain(key)).affinity).toEqual({ result: 'none', account: null });
+    expect((await explain(key, { sessionId })).affinity).toEqual({ result: 'new', account: null });
+    await admin(rehearsal.url, 'PATCH', `/accounts/${better.id}`, { enabled: false });
+    expect(await served(key, sessionId)).toBe(worse.id);
+    await admin(rehearsal.url, 'PATCH', `/accounts/${better.id}`, { enabled: true });
+    await eventually(async () => expect(await rehearsal.sql('select from bindings')).toHaveLength(1));
+
+    const told = await explain(key, { sessionId });
+    expect(told).toMatchObject({
+      chosen: { id: worse.id },
+      affinity: { result: 'hit', account: { id: worse.id } },
+    });
+    expect(order(told)).toEqual([worse.id, better.id]);
+    expect(await served(key, sessionId)).toBe(worse.id);
+    expect((await explain(key, { sessionId: 'another' })).chosen).toMatchObject({ id: better.id });
+    await cool(worse, '1 hour');
+    expect(await explain(key, { sessionId })).toMatchObject({
+      chosen: { id: better.id },
+      affinity: { result: 'spill', account: { id: worse.id } },
+    });
+    await cool(worse, 'infinity');
+    expect((await explain(key, { sessionId })).affinity.result).toBe('rebound');
+    await cool(better, '1 hour');
+    const refused = await explain(key, { sessionId });
+    expect([refused.chosen, refused.affinity]).toMatchObject([
+      null,
+      { result: null, account: { id: worse.id } },
+    ]);
+  });
+
   it('knows what was changed on another replica a moment ago', async () => {
     await rehearsal.addReplica();
     const key = await rehearsal.key();
@@ -230,6 +273,8 @@ describe('POST /scheduler/explain', () => {
       ['door', { door: 'vertex' }],
       ['model', { model: 'a b' }],
       ['lane', { lane: 'count' }],
+      ['sessionId', { sessionId: ' ' }],
+      ['sessionId', { sessionId: 'ü'.repeat(257) }],
     ] as const) {
       const question = { keyId: key.id, door: 'claude', model: MODEL, ...more };
       const answer = await admin(rehearsal.url, 'POST', '/scheduler/explain', question);

@@ -17,10 +17,21 @@ const BIND = {
   name: 'bind-sessions',
   text: 'select bind_sessions($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::boolean[], $6::boolean)',
 };
+const BOUND = {
+  name: 'bound-account',
+  text: `select account_id as id from bindings
+    where id = $1::uuid and used_at > clock_timestamp() - lives * interval '1 second'`,
+};
 const FORGET = {
   name: 'forget-bindings',
   text: 'select forget_bindings($1::integer, $2::integer) as done',
 };
+
+/** The account that a session is bound to, while the cache there lives. */
+export async function boundAccount(db: Queryable, session: string): Promise<string | undefined> {
+  const [row] = await db.run<{ id: string }>(BOUND, [session]);
+  return row?.id;
+}
 
 /** Each session once. @param addNew sessions without a row get one */
 export async function bindSessions(
