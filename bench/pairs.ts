@@ -150,7 +150,7 @@ function asFirstReleased(db: Queryable): Queryable {
         const text = statement.text.replace(/, \$31::.*\)/, ')');
         return db.run<Row>({ name: 'settle', text }, values.slice(0, 30));
       }
-      if (statement.name !== 'admit-bound') return db.run<Row>(statement, values);
+      if (statement.name !== 'admit') return db.run<Row>(statement, values);
       const text = `select admit($1::uuid, $2::integer, $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::integer[],
         $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::uuid[], $14::integer[],
         $15::bigint[], $16::boolean[], $17::integer[], $18::text[], $19::text[]) as answer`;

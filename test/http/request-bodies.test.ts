@@ -102,7 +102,7 @@ it('a client that leaves while its key is looked up holds no share of the bodies
     for (const socket of sockets) socket.write(`${headOf(key, 25_000_000)}{`);
     await eventually(async () => {
       const [row] = await rehearsal.sql(
-        `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%api_key_secrets%'`,
+        `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%as "bindingPolicy"%'`,
       );
       expect(row).toBeDefined();
     });

@@ -60,7 +60,7 @@ it.each([
   // Admission has read the settings and waits to write its open row; meanwhile they change.
   await whileLocked('open_calls', 'share row exclusive', async () => {
     answer = call(key, 'Hello');
-    await waitsIn('admit(');
+    await waitsIn('admit_bound(');
     expect((await edit(account.id)).status).toBeLessThan(300);
     await rehearsal.replica(0).app.get(ConfigWatch).refresh();
   });

@@ -41,6 +41,9 @@ const OPENAI_STOPPING = 'gpt-4.1';
 const BEDROCK_CLAUDE = 'us.anthropic.claude-sonnet-5';
 const BEDROCK_OTHER = 'us.amazon.nova-2-lite-v1:0';
 
+/** As the other kinds: a client that leaves is to be seen upstream. By itself a bedrock account drains. */
+const CANCELLED = { onClientLeave: 'cancel' };
+
 export const ACCOUNTS = {
   claude: {
     title: 'Anthropic',
@@ -67,14 +70,14 @@ export const ACCOUNTS = {
   bedrockClaude: {
     title: 'Bedrock, Claude models (invoke)',
     model: BEDROCK_CLAUDE,
-    make: (rehearsal) => rehearsal.bedrockAccount(only(BEDROCK_CLAUDE)),
+    make: (rehearsal) => rehearsal.bedrockAccount({ ...only(BEDROCK_CLAUDE), ...CANCELLED }),
     usage: { input: 107, cached: 7, output: 23 },
     blocks: 'stop=refusal',
   },
   bedrockOther: {
     title: 'Bedrock, other models (converse)',
     model: BEDROCK_OTHER,
-    make: (rehearsal) => rehearsal.bedrockAccount(only(BEDROCK_OTHER)),
+    make: (rehearsal) => rehearsal.bedrockAccount({ ...only(BEDROCK_OTHER), ...CANCELLED }),
     usage: { input: 107, cached: 7, output: 23 },
     blocks: 'stop=guardrail_intervened',
   },
