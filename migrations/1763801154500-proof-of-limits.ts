@@ -39,7 +39,7 @@ export class ProofOfLimits1763801154500 implements MigrationInterface {
       drop table charged_months, charged_days, charged_hours, charged_touched;
       create or replace function mark_touched_hours() returns trigger language plpgsql as $$
       begin
-        insert into charged_touched (hour) select distinct date_trunc('hour', admitted_at, 'UTC') from touched;
+        insert into usage_touched (hour) select distinct date_trunc('hour', admitted_at, 'UTC') from touched;
         return null;
       end $$;
     `);

@@ -9,10 +9,11 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { ConfigChanges } from './config-changes.ts';
 import { ConfigWatch } from './config-watch.ts';
 import { dataSourceOptions, endStuckConnections } from './data-source.ts';
-import { HOT_POOL, HotPool, LEDGER_POOL } from './hot-pool.ts';
+import { HOT_POOL, HotPool, type HotPoolOptions, LEDGER_POOL, PROOF_POOL } from './hot-pool.ts';
 
 const HOT_CONNECTIONS = 3;
 const LEDGER_CONNECTIONS = 2;
+const PROOF_MS = 60_000;
 
 function urlOf(env: Env): string {
   if (env.databaseUrl === undefined)
@@ -20,13 +21,12 @@ function urlOf(env: Env): string {
   return env.databaseUrl;
 }
 
-function makePool(name: string, max: number, synchronousCommit: 'on' | 'off') {
+function makePool(name: string, options: Pick<HotPoolOptions, 'max' | 'synchronousCommit' | 'statementMs'>) {
   return (env: Env, log: Logger): HotPool =>
     new HotPool({
       url: urlOf(env),
       name: `llm-relay ${name}`,
-      max,
-      synchronousCommit,
+      ...options,
       onError: (error) => log.warn({ err: error, pool: name }, 'a database connection was lost'),
     });
 }
@@ -47,27 +47,42 @@ function makePool(name: string, max: number, synchronousCommit: 'on' | 'off') {
     }),
   ],
   providers: [
-    { provide: HOT_POOL, useFactory: makePool('hot', HOT_CONNECTIONS, 'off'), inject: [ENV, LOGGER] },
-    { provide: LEDGER_POOL, useFactory: makePool('ledger', LEDGER_CONNECTIONS, 'on'), inject: [ENV, LOGGER] },
+    {
+      provide: HOT_POOL,
+      useFactory: makePool('hot', { max: HOT_CONNECTIONS, synchronousCommit: 'off' }),
+      inject: [ENV, LOGGER],
+    },
+    {
+      provide: PROOF_POOL,
+      useFactory: makePool('proof', { max: 1, synchronousCommit: 'on', statementMs: PROOF_MS }),
+      inject: [ENV, LOGGER],
+    },
+    {
+      provide: LEDGER_POOL,
+      useFactory: makePool('ledger', { max: LEDGER_CONNECTIONS, synchronousCommit: 'on' }),
+      inject: [ENV, LOGGER],
+    },
     ConfigChanges,
     ConfigWatch,
   ],
-  exports: [TypeOrmModule, HOT_POOL, LEDGER_POOL, ConfigChanges, ConfigWatch],
+  exports: [TypeOrmModule, HOT_POOL, LEDGER_POOL, PROOF_POOL, ConfigChanges, ConfigWatch],
 })
 export class DatabaseModule implements OnApplicationShutdown {
   constructor(
     @Inject(HOT_POOL) private readonly hot: HotPool,
     @Inject(LEDGER_POOL) private readonly ledger: HotPool,
+    @Inject(PROOF_POOL) private readonly proof: HotPool,
     source: DataSource,
     metrics: Metrics,
   ) {
     metrics.watchPool('hot', () => hot.stats());
     metrics.watchPool('ledger', () => ledger.stats());
+    metrics.watchPool('proof', () => proof.stats());
     endStuckConnections(source);
   }
 
   /** Last of all hooks: what the rooms still had to write was written before. */
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.hot.close(), this.ledger.close()]);
+    await Promise.all([this.hot.close(), this.ledger.close(), this.proof.close()]);
   }
 }

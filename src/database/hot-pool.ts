@@ -9,6 +9,8 @@ import type { Queryable, Statement } from './statement.ts';
 export const HOT_POOL = Symbol('HotPool');
 /** Injection token: the pool for settling; what is committed here survives a crash of Postgres. */
 export const LEDGER_POOL = Symbol('LedgerPool');
+/** Injection token: one connection for proving what counters say, which may take a while and holds nobody up. */
+export const PROOF_POOL = Symbol('ProofPool');
 
 export interface HotPoolOptions {
   readonly url: string;
@@ -16,6 +18,8 @@ export interface HotPoolOptions {
   readonly name: string;
   readonly max: number;
   readonly synchronousCommit: 'on' | 'off';
+  /** How long a statement may take by the server's clock, in milliseconds; default 1,500. */
+  readonly statementMs?: number;
   readonly onError?: (error: Error) => void;
 }
 
@@ -33,7 +37,9 @@ export interface HotPoolStats {
 }
 
 const POOL_WAIT_MS = 500;
-const QUERY_MS = 2_000;
+const STATEMENT_MS = 1_500;
+/** Ours is the later of the two clocks: a frozen server never fires its own. */
+const ANSWER_MS = 500;
 const CLOSE_WITHIN_MS = 3_000;
 
 /** Deadlock, serialization failure, lock timeout: rolled back, so the same statement may be sent again. */
@@ -44,7 +50,7 @@ const FORGETFUL = new Set(['0A000', '26000']);
 
 /**
  * A few connections for named statements, each its own transaction, with every wait bounded: 0.5 s for a connection,
- * 1.5 s by the server's clock and 2 s by ours for the answer. A client whose answer did not come is destroyed: it would
+ * 1.5 s by the server's clock (unless told otherwise) and half a second more by ours for the answer. A client whose answer did not come is destroyed: it would
  * hand a late answer to the next statement.
  */
 export class HotPool implements Queryable {
@@ -55,10 +61,11 @@ export class HotPool implements Queryable {
   private readonly sums = { waits: 0, poolTimeouts: 0, queryTimeouts: 0, failures: 0 };
 
   constructor(options: HotPoolOptions) {
+    const { statementMs = STATEMENT_MS } = options;
     this.pool = new pg.Pool({
       connectionString: withSessionSettings(options.url, {
         application_name: options.name,
-        statement_timeout: '1500',
+        statement_timeout: String(statementMs),
         lock_timeout: '500',
         idle_in_transaction_session_timeout: '10s',
         synchronous_commit: options.synchronousCommit,
@@ -69,7 +76,7 @@ export class HotPool implements Queryable {
       }),
       max: options.max,
       connectionTimeoutMillis: POOL_WAIT_MS,
-      query_timeout: QUERY_MS,
+      query_timeout: statementMs + ANSWER_MS,
       // Kept open: their statements stay prepared.
       idleTimeoutMillis: 0,
       keepAlive: true,

@@ -19,6 +19,9 @@ export type BatchObserver = (rows: number, ms: number) => void;
 interface Waiting {
   readonly request: AdmissionRequest;
   readonly isOff: () => boolean;
+  /** Set once it was told: an outage that follows changes nothing of that. */
+  decided: boolean;
+  admitted: boolean;
   readonly resolve: (decision: Decision | undefined) => void;
   readonly reject: (error: Error) => void;
 }
@@ -67,7 +70,22 @@ export class AdmissionQueue {
     }
     return new Promise((resolve, reject) => {
       const line = turn === 'first' ? this.urgent : this.waiting;
-      line.push({ request, isOff, resolve, reject });
+      const waiting: Waiting = {
+        request,
+        isOff,
+        decided: false,
+        admitted: false,
+        resolve: (decision) => {
+          waiting.decided = true;
+          waiting.admitted = decision?.admitted === true;
+          resolve(decision);
+        },
+        reject: (error) => {
+          waiting.decided = true;
+          reject(error);
+        },
+      };
+      line.push(waiting);
       this.start();
     });
   }
@@ -87,6 +105,7 @@ export class AdmissionQueue {
     const batch = this.take();
     if (batch.length === 0) return;
     const started = performance.now();
+    const strays = await this.notStrays(batch);
     try {
       await this.decide(batch, started + PATIENCE_MS);
       this.observe(batch.length, performance.now() - started);
@@ -95,7 +114,8 @@ export class AdmissionQueue {
       const behind =
         failureOf(error) === 'again' ? [] : [...this.urgent.splice(0), ...this.waiting.splice(0)];
       const refused = unavailable(error);
-      for (const { request, isOff, resolve, reject } of [...batch, ...behind]) {
+      for (const { request, isOff, decided, resolve, reject } of [...batch, ...behind]) {
+        if (decided) continue;
         if (isOff()) {
           resolve(undefined);
           continue;
@@ -104,7 +124,16 @@ export class AdmissionQueue {
         if (decision === undefined) reject(refused);
         else resolve(decision);
       }
+    } finally {
+      this.noteStrays(strays.filter(({ admitted }) => !admitted));
     }
+  }
+
+  /** Those of the batch who were asked for before, with an answer that never came: nobody takes away what they get now. */
+  private async notStrays(batch: readonly Waiting[]): Promise<readonly Waiting[]> {
+    const found = batch.filter(({ request }) => this.strays.has(request.requestId));
+    if (found.length > 0) await this.strays.forget(found.map(({ request }) => request.requestId));
+    return found;
   }
 
   private take(): Waiting[] {

@@ -34,6 +34,8 @@ export class Maintenance {
 
   constructor(
     private readonly db: Queryable,
+    /** Where a statement may take its time. */
+    private readonly proof: Queryable,
     private readonly replica: Replica,
     private readonly strays: Strays,
     private readonly spooling: Spooling,
@@ -85,8 +87,8 @@ export class Maintenance {
 
   /** Counters that are not what the open rows and the ledger prove are set right. There should never be any. */
   async reconcile(): Promise<void> {
-    await foldCharges(this.db);
-    const repaired = await repairCounters(this.db);
+    await foldCharges(this.proof);
+    const repaired = await repairCounters(this.proof);
     if (repaired.length === 0) return;
     this.repaired(repaired.length);
     this.log.error({ repaired: repaired.slice(0, 20), count: repaired.length }, 'counters repaired');

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShut
 import type { Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENV } from '../config/config.module.ts';
-import { HOT_POOL, LEDGER_POOL } from '../database/hot-pool.ts';
+import { HOT_POOL, LEDGER_POOL, PROOF_POOL } from '../database/hot-pool.ts';
 import type { Queryable } from '../database/statement.ts';
 import { LOGGER } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -65,6 +65,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   constructor(
     @Inject(HOT_POOL) hotPool: Queryable,
     @Inject(LEDGER_POOL) ledgerPool: Queryable,
+    @Inject(PROOF_POOL) private readonly proof: Queryable,
     @Inject(ENV) private readonly settings: SchedulerSettings,
     @Inject(LOGGER) private readonly log: Logger,
     private readonly metrics: Metrics,
@@ -95,6 +96,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     const { replica, strays, spooling, bindings } = this;
     this.maintenance = new Maintenance(
       ledger,
+      proof,
       replica,
       strays,
       spooling,
@@ -278,7 +280,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
 
   /** Whether places, as they are counted, are those of the open calls. */
   checkCounters(): Promise<Proof> {
-    return checkCounters(this.hot);
+    return checkCounters(this.proof);
   }
 
   /** A session's next call may come before the binding is written that its last one made. */

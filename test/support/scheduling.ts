@@ -142,6 +142,7 @@ export class SchedulingRig {
     const scheduler = new Scheduler(
       wrap(hot, 'hot'),
       wrap(ledger, 'ledger'),
+      wrap(ledger, 'ledger'),
       {
         ...(options.clocks ?? CALM),
         spoolDir: options.spoolDir,

@@ -44,8 +44,8 @@ const CHECK = {
       + (select count(*) from account_state)::integer as counters,
     (select count(*) from open_calls)::integer as "openCalls"`,
 };
-/** Hours that are summed in one transaction. */
-const FOLDED_AT_ONCE = 50;
+/** Hours that are summed in one transaction; one would never end, since the current hour is marked again and again. */
+const FOLDED_AT_ONCE = 2;
 const FOLD = { name: 'fold-charges', text: 'select fold_charges($1::integer) as hours' };
 const REPAIR = { name: 'repair-counters', text: 'select repair_counters() as repaired' };
 
