@@ -1,10 +1,9 @@
-import { randomFillSync } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 
 /** What is known of a request before anything else is. */
 export interface RequestContext {
-  /** The ledger's id, uuidv7: made here, never taken from a client. */
+  /** The ledger's id, uuidv7: made here, never taken from a client, and in the order of arrival. */
   readonly requestId: string;
   /** The client's own id, to be echoed: printable ASCII, at most 128 characters. */
   readonly clientRequestId: string | undefined;
@@ -13,10 +12,6 @@ export interface RequestContext {
 }
 
 const CLIENT_ID_LENGTH = 128;
-const ID_BYTES = 16;
-/** Fetched for many ids at once: to fetch an id's own costs four times the rest of it. */
-const RANDOM = new Uint8Array(256 * ID_BYTES);
-let randomUsed = RANDOM.length;
 const contexts = new WeakMap<IncomingMessage, RequestContext>();
 
 /** The same context for the whole life of a request. */
@@ -24,22 +19,13 @@ export function contextOf(request: IncomingMessage): RequestContext {
   let context = contexts.get(request);
   if (context === undefined) {
     context = {
-      requestId: newRequestId(),
+      requestId: uuidv7(),
       clientRequestId: clientIdOf(request),
       receivedAt: performance.now(),
     };
     contexts.set(request, context);
   }
   return context;
-}
-
-function newRequestId(): string {
-  if (randomUsed === RANDOM.length) {
-    randomFillSync(RANDOM);
-    randomUsed = 0;
-  }
-  randomUsed += ID_BYTES;
-  return uuidv7({ random: RANDOM.subarray(randomUsed - ID_BYTES, randomUsed) });
 }
 
 function clientIdOf({ headers }: IncomingMessage): string | undefined {
