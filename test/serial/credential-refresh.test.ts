@@ -41,7 +41,7 @@ async function ask(place: Place, replica = 0) {
   return { answer, row: await onlyRow(rehearsal, one) };
 }
 
-/** 150 calls at once: their rows are read with one statement, when all of them are there. */
+/** 150 calls at once, which is why nothing else runs beside this file: their rows are read with one statement, when all of them are there. */
 async function everyCall(place: Place) {
   const asked = Array.from({ length: REPLICAS * CALLS }, () => asking('Claude SSE', place.key, 'Hello.'));
   const answers = await Promise.all(asked.map((one, at) => send(rehearsal.replica(at % REPLICAS).url, one)));
