@@ -41,7 +41,8 @@ export async function startBalancer(targets: () => readonly string[]): Promise<B
     }
     const { method, headers } = incoming;
     const sent = send(target + (incoming.url ?? ''), { method, headers, agent: false }, (answer) => {
-      const { connection: _, ...kept } = answer.headers;
+      // Of this connection, and not of the client's.
+      const { connection: _, 'keep-alive': __, ...kept } = answer.headers;
       outgoing.writeHead(answer.statusCode ?? 502, kept);
       answer.on('error', () => outgoing.destroy());
       answer.pipe(outgoing);
@@ -57,7 +58,7 @@ export async function startBalancer(targets: () => readonly string[]): Promise<B
     sent.end(body);
   };
 
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
     const pieces: Buffer[] = [];
     incoming.on('data', (piece: Buffer) => pieces.push(piece));
     incoming.on('end', () => forward(incoming, Buffer.concat(pieces), outgoing, 3));
