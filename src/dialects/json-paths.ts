@@ -43,11 +43,6 @@ export function compilePaths(paths: readonly string[]): PathNode {
   return root;
 }
 
-/** The same places, as the items of an array. */
-export function itemsOf(items: PathNode): PathNode {
-  return { ...emptyNode(), items };
-}
-
 /** Readers switch on paths for every value they hear: a string that V8 keeps once is compared by its address. */
 function interned(path: string): string {
   return Object.keys({ [path]: true })[0] ?? path;
