@@ -80,14 +80,14 @@ export class Explanations {
     name: string | undefined,
   ): Promise<ExplanationDto> {
     const session = name === undefined ? undefined : sessionDigest(key.id, { model, session: { name } });
-    const boundId = session && (await this.scheduler.boundTo(session));
+    const boundId = session && (await this.scheduler.survey.boundTo(session));
     const call = { dialect: DIALECTS[door], operation: 'generate', model } as const;
     const considered = this.considered(call, key);
     const candidates = considered.map(({ fit }) => fit).filter((fit) => typeof fit !== 'string');
     const standing = await this.limits.standing(key.id);
     const unpriced = this.unpriced(call, candidates);
     const [states, outcome] = await Promise.all([
-      candidates.length === 0 ? [] : this.scheduler.stateOf(candidates, boundId),
+      candidates.length === 0 ? [] : this.scheduler.survey.stateOf(candidates, boundId),
       this.outcome(key, door, model, candidates, unpriced, session),
     ]);
     const { chosenId, bound, ...rest } = outcome;
@@ -172,7 +172,7 @@ export class Explanations {
     const runner = this.database.createQueryRunner();
     try {
       await runner.startTransaction();
-      return await this.scheduler.preview(
+      return await this.scheduler.survey.preview(
         {
           run: <Row>({ text }: { text: string }, values: readonly unknown[]) =>
             runner.query(text, [...values]) as Promise<Row[]>,

@@ -18,9 +18,9 @@ export class Overview {
 
   async read(): Promise<SchedulerDto> {
     const [leases, queue, replicas, resting] = await Promise.all([
-      this.scheduler.leases(MOST_GROUPS),
+      this.scheduler.survey.leases(MOST_GROUPS),
       this.queue(),
-      this.scheduler.replicas(),
+      this.scheduler.survey.replicas(),
       this.accounts.atRest(MOST_ACCOUNTS),
     ]);
     return {
@@ -47,7 +47,7 @@ export class Overview {
     const lines = this.scheduler.waiting().sort((a, b) => b.calls - a.calls);
     const shown = lines.slice(0, MOST_LINES);
     if (shown.length === 0) return [];
-    const names = await this.scheduler.keyNames(shown.map(({ keyId }) => keyId));
+    const names = await this.scheduler.survey.keyNames(shown.map(({ keyId }) => keyId));
     return shown.map(({ keyId, ...line }) => ({
       key: { id: keyId, name: names.get(keyId) ?? null },
       ...line,

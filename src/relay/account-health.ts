@@ -80,7 +80,7 @@ export class AccountHealth {
     this.proven.add(one.lease);
     this.metrics.probed('proven');
     const { requestId } = one.lease;
-    this.scheduler.prove(one.account.id, modelFamily(one.model)).catch((error: unknown) => {
+    this.scheduler.rests.prove(one.account.id, modelFamily(one.model)).catch((error: unknown) => {
       this.log.warn({ err: error, requestId }, 'a probe could not be written; the next one is let in later');
     });
   }
@@ -91,9 +91,11 @@ export class AccountHealth {
     if (lease.probe !== true || this.proven.has(lease)) return;
     this.metrics.probed('unproven');
     if (performance.now() - startedAt > PROBE_MS - PATIENCE_MS) return;
-    const given = this.scheduler.giveBackProbe(account.id, modelFamily(model)).catch((error: unknown) => {
-      this.log.warn({ err: error, requestId: lease.requestId }, 'a probe could not be given back');
-    });
+    const given = this.scheduler.rests
+      .giveBackProbe(account.id, modelFamily(model))
+      .catch((error: unknown) => {
+        this.log.warn({ err: error, requestId: lease.requestId }, 'a probe could not be given back');
+      });
     await Promise.race([given, sleep(PATIENCE_MS, undefined, { ref: false })]);
   }
 
@@ -182,7 +184,7 @@ export class AccountHealth {
 
   private async write(requestId: string, cooling: Cooling): Promise<Rested | undefined> {
     try {
-      const { became, forMs } = await this.scheduler.cool(cooling);
+      const { became, forMs } = await this.scheduler.rests.cool(cooling);
       const isNews = became === 'cooling';
       const { accountId, reason, modelFamily: family, evidence } = cooling;
       if (isNews)

@@ -42,7 +42,7 @@ export class HeadroomWatch {
     this.known.set(name, until);
     this.metrics.accountLean(account.kind);
     this.log.info({ account: account.id, family, forMs }, 'account is near a limit');
-    this.scheduler.lean(account.id, family, forMs).catch((error: unknown) => {
+    this.scheduler.rests.lean(account.id, family, forMs).catch((error: unknown) => {
       this.known.delete(name);
       this.log.warn({ err: error, account: account.id }, 'a limit that is near could not be told');
     });

@@ -165,7 +165,7 @@ export class UpstreamCall {
       credentialsVersion: credentials.version,
     } as const;
     // Without the database nothing is parked, and the next call meets the same refusal.
-    const cooled = await this.scheduler.cool(parking).catch(() => undefined);
+    const cooled = await this.scheduler.rests.cool(parking).catch(() => undefined);
     return cooled?.became === 'cooling';
   }
 }

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/statement.ts';
+import type { AdmissionRequest, Decision } from './admission.ts';
 import { type Binding, bindSessions, forgetBindings } from './sql/bindings.ts';
 
 const COLLECT_MS = 20;
@@ -44,6 +45,22 @@ export class Bindings {
   pendingFor(session: string): string | undefined {
     const pending = this.pending.get(session) ?? this.inFlight.get(session);
     return pending?.ifParked === true ? undefined : pending?.accountId;
+  }
+
+  /** A session's next call may come before the binding is written that its last one made. */
+  async preferring<D extends Decision | undefined>(
+    request: AdmissionRequest,
+    ask: (request: AdmissionRequest) => Promise<D>,
+  ): Promise<D | Decision> {
+    const { session } = request;
+    const pending = session && this.pendingFor(session);
+    const decision = await ask({
+      ...request,
+      preferredAccountId: request.preferredAccountId ?? pending,
+    });
+    if (!decision?.admitted || pending === undefined || decision.bound?.accountId === pending)
+      return decision;
+    return { ...decision, bound: { accountId: pending, isParked: false } };
   }
 
   /** Resolves when nothing is pending: written, or lost. */

@@ -9,7 +9,6 @@ import { Metrics } from '../telemetry/metrics.ts';
 import {
   type AdmissionRequest,
   AdmissionUnavailable,
-  type Candidate,
   type Decision,
   type Lease,
   type MoveRequest,
@@ -24,18 +23,14 @@ import { Maintenance } from './maintenance.ts';
 import { Moves } from './moves.ts';
 import { Replays } from './replays.ts';
 import { Replica } from './replica.ts';
+import { Rests } from './rests.ts';
 import { idOfSettlement, type Settlement } from './settlement.ts';
 import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
 import { type SpoolEvents, Spooling } from './spooling.ts';
-import { admitBatch } from './sql/admit-batch.ts';
-import { type CandidateState, stateOfCandidates } from './sql/candidate-state.ts';
-import { coolAccount, type Cooled, type Cooling } from './sql/cooldowns.ts';
-import { type Binding, boundAccount } from './sql/bindings.ts';
+import type { Binding } from './sql/bindings.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
-import { markLean } from './sql/lean.ts';
-import { keyNames, type OpenLeases, openLeases, type ReplicaState, replicaStates } from './sql/overview.ts';
-import { giveBackProbe, proveAccount } from './sql/probes.ts';
 import { Strays } from './strays.ts';
+import { Survey } from './survey.ts';
 import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
 
 const LAST_FLUSH_MS = 5_000;
@@ -49,7 +44,10 @@ const LAST_FLUSH_MS = 5_000;
  */
 @Injectable()
 export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown {
-  private readonly hot: Queryable;
+  /** What attempts found out about their accounts. */
+  readonly rests: Rests;
+  /** For administrators: what would be decided, and what is held. */
+  readonly survey: Survey;
   private readonly ledger: Queryable;
   private readonly grace: Grace;
   private readonly strays = new Strays();
@@ -66,14 +64,14 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     @Inject(HOT_POOL) hotPool: Queryable,
     @Inject(LEDGER_POOL) ledgerPool: Queryable,
     @Inject(PROOF_POOL) private readonly proof: Queryable,
-    @Inject(ENV) private readonly settings: SchedulerSettings,
+    @Inject(ENV) settings: SchedulerSettings,
     @Inject(LOGGER) private readonly log: Logger,
     private readonly metrics: Metrics,
   ) {
     this.spooling = new Spooling(settings, this.spoolEvents());
     const last = (): string | undefined => this.replica.last();
     this.grace = new Grace({ last }, settings.graceMs, this.graceNeighbours());
-    const hot = (this.hot = watched(hotPool, this.grace));
+    const hot = watched(hotPool, this.grace);
     const ledger = (this.ledger = watched(ledgerPool, this.grace));
     this.replica = new Replica(ledger, settings, (epoch, installation) =>
       this.spooling.use(epoch, installation),
@@ -94,6 +92,8 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     this.entrance = new Entrance(admissions, moves, this.settlements, this.room, settings);
     this.bindings = new Bindings(hot, (error) => log.debug({ err: error }, 'bindings were lost'));
     const { replica, strays, spooling, bindings } = this;
+    this.rests = new Rests(hot, this.grace, this.room);
+    this.survey = new Survey(hot, replica, bindings, settings);
     this.maintenance = new Maintenance(
       ledger,
       proof,
@@ -141,7 +141,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    */
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
-    const decision = await this.preferring(request, (wish) => this.entrance.admit(wish, patience));
+    const decision = await this.bindings.preferring(request, (wish) => this.entrance.admit(wish, patience));
     if (decision.admitted) this.grace.learn(decision.lease);
     return decision;
   }
@@ -205,98 +205,9 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.closing;
   }
 
-  /** @see coolAccount */
-  async cool(cooling: Cooling): Promise<Cooled> {
-    const { accountId } = cooling;
-    try {
-      const cooled = await coolAccount(this.hot, cooling);
-      if (cooled.forMs !== undefined) this.grace.cool({ accountId, forMs: cooled.forMs });
-      return cooled;
-    } catch (error) {
-      // How much of a pool may rest, only the database knows.
-      if (cooling.pool === undefined) this.grace.cool(cooling);
-      throw error;
-    }
-  }
-
-  /** @see markLean */
-  lean(accountId: string, modelFamily: string, forMs: number): Promise<void> {
-    return markLean(this.hot, accountId, modelFamily, forMs);
-  }
-
-  /** A probe succeeded: whoever waits for its account comes in. */
-  async prove(accountId: string, modelFamily: string): Promise<void> {
-    await proveAccount(this.hot, accountId, modelFamily);
-    this.room.released(accountId);
-  }
-
-  /** A probe is over that proved nothing. */
-  async giveBackProbe(accountId: string, modelFamily: string): Promise<void> {
-    await giveBackProbe(this.hot, accountId, modelFamily);
-    this.room.released(accountId);
-  }
-
-  /**
-   * What `admit` would decide at this moment, waits aside: the same statement, in a transaction that the caller rolls
-   * back, so that nothing is taken.
-   * @throws AdmissionUnavailable
-   */
-  async preview(transaction: Queryable, request: AdmissionRequest): Promise<Decision> {
-    const epoch = this.replica.current();
-    if (epoch !== undefined) {
-      const decision = await this.preferring(request, async (wish) => {
-        const decisions = await admitBatch(transaction, epoch, this.replica.aliveMs, [wish]);
-        return decisions?.[0];
-      });
-      if (decision !== undefined) return decision;
-    }
-    throw new AdmissionUnavailable('This replica may not admit just now');
-  }
-
-  /** The account that a session is bound to at this moment, or will be once that is written. */
-  async boundTo(session: string): Promise<string | undefined> {
-    return this.bindings.pendingFor(session) ?? (await boundAccount(this.hot, session));
-  }
-
-  /** Candidates as admission finds them at this moment, in the order in which it would take them. */
-  stateOf(candidates: readonly Candidate[], preferredAccountId?: string): Promise<CandidateState[]> {
-    return stateOfCandidates(this.hot, candidates, preferredAccountId);
-  }
-
-  /** Open calls of all replicas. */
-  leases(most: number): Promise<OpenLeases> {
-    return openLeases(this.hot, most);
-  }
-
-  /** Names of keys, deleted ones included. */
-  keyNames(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    return keyNames(this.hot, ids);
-  }
-
-  /** Every replica that lives, or has ended and is not swept yet, or ended lately. */
-  replicas(): Promise<ReplicaState[]> {
-    return replicaStates(this.hot, this.settings.epochTtlMs, this.replica.current());
-  }
-
   /** Whether places, as they are counted, are those of the open calls. */
   checkCounters(): Promise<Proof> {
     return checkCounters(this.proof);
-  }
-
-  /** A session's next call may come before the binding is written that its last one made. */
-  private async preferring<D extends Decision | undefined>(
-    request: AdmissionRequest,
-    ask: (request: AdmissionRequest) => Promise<D>,
-  ): Promise<D | Decision> {
-    const { session } = request;
-    const pending = session && this.bindings.pendingFor(session);
-    const decision = await ask({
-      ...request,
-      preferredAccountId: request.preferredAccountId ?? pending,
-    });
-    if (!decision?.admitted || pending === undefined || decision.bound?.accountId === pending)
-      return decision;
-    return { ...decision, bound: { accountId: pending, isParked: false } };
   }
 
   private async closeOnce(): Promise<void> {

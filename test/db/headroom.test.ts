@@ -48,7 +48,7 @@ describe('an account that is near a limit', () => {
   it('is chosen after one with a worse priority, on every replica, and before nobody', async () => {
     const [near, worse] = [await account({ priority: 10 }), await account({ priority: 90 })];
     expect(await decide([near, worse])).toBe(near);
-    await scheduler.lean(near, FAMILY, MINUTE);
+    await scheduler.rests.lean(near, FAMILY, MINUTE);
     expect(await decide([near, worse])).toBe(worse);
     expect(await decide([near, worse], {}, other)).toBe(worse);
     expect(await decide([near])).toBe(near);
@@ -56,25 +56,25 @@ describe('an account that is near a limit', () => {
 
   it('serves when the others are full, or at their limits as well', async () => {
     const [near, single] = [await account({ priority: 10 }), await account({ priority: 90, max: 1 })];
-    await scheduler.lean(near, FAMILY, MINUTE);
+    await scheduler.rests.lean(near, FAMILY, MINUTE);
     const held = leased(await scheduler.admit(ask(key, [near, single])));
     expect(held.accountId).toBe(single);
     expect(await decide([near, single])).toBe(near);
     await scheduler.settle(settlement(held));
-    await scheduler.lean(single, FAMILY, MINUTE);
+    await scheduler.rests.lean(single, FAMILY, MINUTE);
     expect(await decide([near, single])).toBe(near);
   });
 
   it('keeps its place in the chain of its key', async () => {
     const [near, next] = [await account(), await account()];
-    await scheduler.lean(near, FAMILY, MINUTE);
+    await scheduler.rests.lean(near, FAMILY, MINUTE);
     expect(await decide([near, candidate(next, { tier: 1 })])).toBe(near);
   });
 
   it('is not preferred any longer, and is again when the time is over', async () => {
     const [near, free] = [await account({ priority: 90 }), await account({ priority: 10 })];
     expect(await decide([near, free], { preferredAccountId: near })).toBe(near);
-    await scheduler.lean(near, FAMILY, MINUTE);
+    await scheduler.rests.lean(near, FAMILY, MINUTE);
     expect(await decide([near, free], { preferredAccountId: near })).toBe(free);
     await rig.query(`update account_state set lean = jsonb_build_object($2::text, 1) where id = $1`, [
       near,
@@ -85,9 +85,9 @@ describe('an account that is near a limit', () => {
 
   it('is so for one model family, and for the latest of the times that were told', async () => {
     const [near, worse] = [await account({ priority: 10 }), await account({ priority: 90 })];
-    await scheduler.lean(near, FAMILY, 10 * MINUTE);
-    await other.lean(near, FAMILY, MINUTE);
-    await other.lean(near, 'claude-opus', MINUTE);
+    await scheduler.rests.lean(near, FAMILY, 10 * MINUTE);
+    await other.rests.lean(near, FAMILY, MINUTE);
+    await other.rests.lean(near, 'claude-opus', MINUTE);
     const [row] = await rig.query<{ left: number }>(
       `select ((lean ->> $2)::bigint / 1000000 - extract(epoch from clock_timestamp()))::float8 as left
         from account_state where id = $1`,
@@ -101,7 +101,7 @@ describe('an account that is near a limit', () => {
 
   it('remembers no more families than a few dozen', async () => {
     const near = await account();
-    for (let at = 0; at < 60; at += 1) await scheduler.lean(near, `family-${at}`, MINUTE);
+    for (let at = 0; at < 60; at += 1) await scheduler.rests.lean(near, `family-${at}`, MINUTE);
     const [row] = await rig.query<{ n: number }>(
       'select count(*)::integer as n from account_state, jsonb_object_keys(lean) where id = $1',
       [near],
@@ -116,7 +116,7 @@ describe('an account that is near a limit', () => {
       await account({ priority: 10 }),
       await account({ priority: 90 }),
     ];
-    await scheduler.lean(near, FAMILY, MINUTE);
+    await scheduler.rests.lean(near, FAMILY, MINUTE);
     const lease = leased(await scheduler.admit(ask(key, [bad])));
     const next = leased(await scheduler.move(move(lease, [near, worse])));
     expect(next.accountId).toBe(worse);

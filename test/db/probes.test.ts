@@ -30,7 +30,7 @@ describe('the first call after a cooldown', () => {
     const accountId = await rig.account({ max });
     for (const modelFamily of families) {
       const evidence = { reason: 'rate-limit', evidence: 'HTTP 429', credentialsVersion: 1 };
-      await scheduler.cool({ accountId, modelFamily, forMs: 60_000, ...evidence });
+      await scheduler.rests.cool({ accountId, modelFamily, forMs: 60_000, ...evidence });
     }
     await rig.query(
       `update cooldowns set created_at = created_at - interval '2 minutes', until = until - interval '2 minutes'
@@ -79,7 +79,7 @@ describe('the first call after a cooldown', () => {
   it('is followed by all, once it has proven the account', async () => {
     const account = await rested();
     expect(await decide([account])).toBe(`${account}*`);
-    await other.prove(account, SONNET);
+    await other.rests.prove(account, SONNET);
     expect(await decide([account])).toBe(account);
     expect(await decide([account])).toBe(account);
   });
@@ -87,7 +87,7 @@ describe('the first call after a cooldown', () => {
   it('is followed by another probe when it ended without proof', async () => {
     const account = await rested();
     expect(await decide([account])).toBe(`${account}*`);
-    await scheduler.giveBackProbe(account, SONNET);
+    await scheduler.rests.giveBackProbe(account, SONNET);
     expect(await decide([account])).toBe(`${account}*`);
     expect(await decide([account])).toBe('accounts-full');
   });
@@ -110,7 +110,7 @@ describe('the first call after a cooldown', () => {
     const account = await rested();
     expect(await decide([account])).toBe(`${account}*`);
     const again = { reason: 'rate-limit', evidence: 'HTTP 429', credentialsVersion: 1 };
-    await scheduler.cool({ accountId: account, modelFamily: null, forMs: 60_000, ...again });
+    await scheduler.rests.cool({ accountId: account, modelFamily: null, forMs: 60_000, ...again });
     expect(await decide([account])).toBe('accounts-cooling');
     await rig.query(
       `update cooldowns set until = clock_timestamp() where account_id = $1 and until > clock_timestamp()`,
@@ -125,7 +125,7 @@ describe('the first call after a cooldown', () => {
     expect(await decide([account], OPUS)).toBe('accounts-full');
     expect(await decide([account], 'claude-haiku')).toBe(account);
     expect(await decide([account], SONNET)).toBe(`${account}*`);
-    await scheduler.prove(account, OPUS);
+    await scheduler.rests.prove(account, OPUS);
     expect(await decide([account], OPUS)).toBe(account);
     expect(await decide([account], SONNET)).toBe('accounts-full');
   });
@@ -134,7 +134,7 @@ describe('the first call after a cooldown', () => {
     const account = await rested([null, OPUS]);
     expect(await decide([account], SONNET)).toBe(`${account}*`);
     expect(await decide([account], OPUS)).toBe('accounts-full');
-    await scheduler.prove(account, SONNET);
+    await scheduler.rests.prove(account, SONNET);
     expect(await decide([account], SONNET)).toBe(account);
     expect(await decide([account], OPUS)).toBe(`${account}*`);
   });
@@ -159,7 +159,7 @@ describe('the first call after a cooldown', () => {
       refusal: 'accounts-full',
     });
     expect(await decide([account])).toBe('accounts-full');
-    await scheduler.prove(account, SONNET);
+    await scheduler.rests.prove(account, SONNET);
     const after = leased(await scheduler.move(move(second, [account])));
     expect(after.probe).toBeUndefined();
     open.push(moved, after);
@@ -175,7 +175,7 @@ describe('the first call after a cooldown', () => {
     };
     const waiting = scheduler.admit(ask(key, [account]), patience);
     while (scheduler.waiting().length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    await other.prove(account, SONNET);
+    await other.rests.prove(account, SONNET);
     open.push(leased(await waiting));
   });
 
@@ -187,9 +187,10 @@ describe('the first call after a cooldown', () => {
         const account = accounts[at % 3] ?? '';
         const family = at % 2 === 0 ? OPUS : SONNET;
         const on = at % 4 < 2 ? scheduler : other;
-        if (at % 5 === 0) await on.cool({ accountId: account, modelFamily: family, forMs: 1, ...evidence });
-        else if (at % 5 === 1) await on.prove(account, family);
-        else if (at % 5 === 2) await on.giveBackProbe(account, family);
+        if (at % 5 === 0)
+          await on.rests.cool({ accountId: account, modelFamily: family, forMs: 1, ...evidence });
+        else if (at % 5 === 1) await on.rests.prove(account, family);
+        else if (at % 5 === 2) await on.rests.giveBackProbe(account, family);
         else await decide([...accounts].reverse(), family, on);
       }),
     );

@@ -37,7 +37,7 @@ describe('the binding of a session', () => {
       seconds,
     ]);
   const cool = (accountId: string, forMs: number | 'infinity', modelFamily: string | null = null) =>
-    scheduler.cool({
+    scheduler.rests.cool({
       accountId,
       modelFamily,
       forMs,

@@ -30,7 +30,7 @@ describe('cooldowns', () => {
       [account, version],
     );
   const cooled = (accountId: string, forMs: number | 'infinity', change: Partial<Cooling> = {}) =>
-    scheduler.cool({
+    scheduler.rests.cool({
       accountId,
       modelFamily: null,
       forMs,
@@ -110,7 +110,7 @@ describe('cooldowns', () => {
     await cool(account, 'infinity');
     await store(account, 4);
     expect(await decide([account])).toBe(account);
-    expect((await scheduler.stateOf([candidate(account)]))[0]?.rest).toBeNull();
+    expect((await scheduler.survey.stateOf([candidate(account)]))[0]?.rest).toBeNull();
   });
 
   it('are not written by a verdict on credentials that have been replaced', async () => {
@@ -125,7 +125,7 @@ describe('cooldowns', () => {
     const answers = await Promise.all([1, 2, 3].map(() => cool(account, 'infinity')));
     expect(answers.sort()).toEqual(['cooling', 'known', 'known']);
     expect(await rowsOf(account)).toBe(1);
-    const [state] = await scheduler.stateOf([candidate(account)]);
+    const [state] = await scheduler.survey.stateOf([candidate(account)]);
     expect(state?.rest).toEqual({
       reason: 'credential-refused',
       evidence: 'HTTP 401 after a refresh',

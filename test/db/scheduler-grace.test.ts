@@ -155,7 +155,7 @@ describe('grace, while the database is away,', () => {
     const { database, scheduler } = await unsteady();
     const other = await rig.account();
     await scheduler.settle(settlement(await take(scheduler, request(FREE))));
-    await scheduler.cool({
+    await scheduler.rests.cool({
       accountId: account,
       modelFamily: null,
       reason: 'rate-limited',
