@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
+import { HOT_POOL, type HotPool } from '../../src/database/hot-pool.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { asking, send } from '../support/asking.ts';
 import { compareBooks } from '../support/books.ts';
@@ -19,7 +20,7 @@ const OPEN_STREAMS = 10;
 /** Longer than anybody waits for an answer of the database. */
 const FROZEN_MS = 4_000;
 
-/** Rows D1 to D4 and D8, each with one outage: what clients meet, and what the ledger says afterwards. */
+/** Rows D1 to D5 and D8, each with one outage: what clients meet, and what the ledger says afterwards. */
 describe('a relay whose Postgres goes away under load', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'relay-outages-'));
   const gate = new TcpGate(() => ({ host: '127.0.0.1', port: Number(new URL(postgres.url).port) }));
@@ -179,6 +180,33 @@ describe('a relay whose Postgres goes away under load', () => {
       await gate.open();
     });
     await nothingLost(told);
+  });
+
+  it('D5: that has no connection left for admission is a 503 before one is free; open streams go on', async () => {
+    const { app } = rehearsal.replica(0);
+    const stream = asking('Claude SSE', key, '[[sim: deltas=20 every=100]]');
+    const streamed = send(rehearsal.url, stream);
+    await eventually(() => expect(rehearsal.simulator.inFlight()).toBe(1));
+    const pool = app.get<HotPool>(HOT_POOL);
+    const { poolTimeouts } = pool.stats();
+    // Longer than anybody waits for a connection, shorter than a statement may take; more than there are connections.
+    const sleeps = { name: 'sleep', text: 'select pg_sleep(1.3)' };
+    let busy = true;
+    const taken = Array.from({ length: 8 }, () => pool.run(sleeps, []));
+    void Promise.any(taken).then(() => (busy = false));
+    const { status, headers, body } = await send(rehearsal.url, asking('Claude JSON', key, 'Hi'));
+    expect(busy).toBe(true);
+    expect([status, JSON.parse(body.toString())]).toMatchObject([503, { type: 'error' }]);
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+    expect(pool.stats().poolTimeouts).toBeGreaterThan(poolTimeouts);
+    await Promise.allSettled(taken);
+    expect((await streamed).body.toString()).toContain('message_stop');
+    expect((await send(rehearsal.url, asking('Claude JSON', key, 'Hi'))).status).toBe(200);
+    await eventually(() => expectQuiet(postgres.url), 30_000);
+    const rows = await query(postgres.url, 'select outcome from ledger where client_request_id = $1', [
+      stream.clientRequestId,
+    ]);
+    expect(rows).toEqual([{ outcome: 'completed' }]);
   });
 
   it('D8: that is read-only is as good as gone, until it is not', async () => {

@@ -22,7 +22,8 @@ export class Fleet {
     return this.running;
   }
 
-  async start(): Promise<SpawnedRelay> {
+  /** @param more variables of this relay alone */
+  async start(more: Readonly<Record<string, string>> = {}): Promise<SpawnedRelay> {
     const relay = await spawnRelay({
       DATABASE_URL: this.databaseUrl,
       RELAY_ADMIN_TOKEN: ADMIN_TOKEN,
@@ -32,6 +33,7 @@ export class Fleet {
       RELAY_METRICS_TOKEN: this.metricsToken,
       RELAY_SPOOL_DIR: this.spoolDir,
       ...this.variables,
+      ...more,
     });
     this.running.push(relay);
     return relay;
