@@ -37,9 +37,19 @@ export class UnpricedRepository {
 
   /**
    * Answers how many were still without a cost; what they cost now is charged to their keys and teams as well. Rows must
-   * be in the order they were read in.
+   * be in the order they were read in. They are locked first, by their ids, as settlements lock those that they correct:
+   * an update by itself takes them in whatever order its plan reads them.
    */
   async price(tx: EntityManager, rows: readonly PricedRow[]): Promise<number> {
+    const ids = [rows.map((row) => row.requestId), rows.map((row) => row.attempt)];
+    const bounds = [rows[0]?.requestId, rows.at(-1)?.requestId];
+    await tx.query(
+      `select from ledger l join unnest($1::uuid[], $2::smallint[]) x (id, attempt)
+           on l.request_id = x.id and l.attempt = x.attempt
+         where l.request_id >= $3 and l.request_id <= $4
+         order by l.request_id, l.attempt for no key update of l`,
+      [...ids, ...bounds],
+    );
     const [done] = await tx.query<{ readonly priced: number }[]>(
       `with priced as (
          update ledger l set cost_nanos = x.cost, price_id = x.price
@@ -53,14 +63,7 @@ export class UnpricedRepository {
          case when count(*) > 0 then release_calls(null, null, null, null, null, null, null,
            array_agg(key), array_agg(day), array_agg(nanos), array_agg(0::bigint), array_agg(teams)) end
        from priced`,
-      [
-        rows.map((row) => row.requestId),
-        rows.map((row) => row.attempt),
-        rows.map((row) => String(row.costNanos)),
-        rows.map((row) => row.priceId),
-        rows[0]?.requestId,
-        rows.at(-1)?.requestId,
-      ],
+      [...ids, rows.map((row) => String(row.costNanos)), rows.map((row) => row.priceId), ...bounds],
     );
     return done?.priced ?? 0;
   }

@@ -1,6 +1,12 @@
+import { DataSource } from 'typeorm';
+import { v7 } from 'uuid';
+import { dataSourceOptions } from '../../src/database/data-source.ts';
+import type { Statement } from '../../src/database/statement.ts';
 import type { Lease } from '../../src/scheduler/admission.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { REPLICA_LOST } from '../../src/scheduler/spooling.ts';
+import { settleBatch } from '../../src/scheduler/sql/settle-batch.ts';
+import { UnpricedRepository } from '../../src/usage/unpriced.repository.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { ask, eventually, leased, SchedulingRig, settlement } from '../support/scheduling.ts';
 
@@ -148,5 +154,61 @@ describe('corrections', () => {
       })),
     );
     expect(await used()).toEqual(both(120));
+  });
+
+  /** Attempts of the call of the lease, as checkpoints without a price; they lie in the table with the last id first. */
+  const plant = (lease: Lease, ids: readonly string[]) =>
+    rig.query(
+      `insert into ledger (request_id, attempt, admitted_at, epoch, key_id, account_id, lane, door, kind, model,
+                           upstream_model, stream, outcome, reason, teams)
+         select id, 1, $2, $3, $4, $5, 'generate', 'claude', 'claude', 'm', 'm', true, 'partial', '${REPLICA_LOST}', $6
+           from unnest($1::uuid[]) x (id) order by id desc`,
+      [ids, lease.admittedAt, lease.epoch, key, account, lease.teams],
+    );
+
+  it('and new prices for the same attempts wait for each other, and end in no deadlock', async () => {
+    const lease = await take();
+    await frozen.settle(truth(lease, 0n));
+    const source = await new DataSource(dataSourceOptions(rig.url)).initialize();
+    const [client, between] = [await rig.sql.connect(), await rig.sql.connect()];
+    const db = {
+      run: async <Row>({ text }: Statement, values: readonly unknown[]) =>
+        (await client.query(text, [...values])).rows as Row[],
+    };
+    const reprice = (ids: readonly string[]) =>
+      source.transaction(async (tx) => {
+        // As it may be planned: the table is read as it lies.
+        await tx.query(
+          'set local enable_nestloop = off; set local enable_mergejoin = off; set local enable_indexscan = off',
+        );
+        const rows = ids.map((requestId) => ({ requestId, attempt: 1, costNanos: 5n, priceId: '1' }));
+        return new UnpricedRepository(source).price(tx, rows);
+      });
+    const wait = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    try {
+      for (let round = 1; round <= 10; round += 1) {
+        const ids = Array.from({ length: 60 }, () => v7()).sort();
+        await plant(lease, ids);
+        await rig.query('analyze ledger');
+        // Both come as far as this attempt before either goes on.
+        await between.query('begin');
+        await between.query('select from ledger where request_id = $1 for update', [ids[30]]);
+        const done = Promise.all([
+          reprice(ids.filter((_, at) => at % 3 === 0)),
+          settleBatch(
+            db,
+            ids.map((requestId) => truth({ ...lease, requestId })),
+          ),
+        ]);
+        await eventually(async () => (await rig.query(wait)).length === 2);
+        await between.query('commit');
+        await done;
+        expect(await used()).toEqual(both(round * ids.length * 35));
+      }
+    } finally {
+      client.release(true);
+      between.release(true);
+      await source.destroy();
+    }
   });
 });
