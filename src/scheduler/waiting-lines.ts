@@ -92,6 +92,16 @@ export class WaitingLines<W extends Waiter> {
     return first !== undefined && first.arrivedAt < arrivedAt;
   }
 
+  /** Whether one of these places is waited for by none of those in the line who count, so that nothing is known of it. */
+  hasNews(line: string, { name, places }: Wish, counts: (waiter: W) => boolean): boolean {
+    const wishes = new Map<string, Wish>();
+    for (const waiter of this.lines.get(line) ?? [])
+      if (counts(waiter)) wishes.set(waiter.wish.name, waiter.wish);
+    if (wishes.has(name)) return false;
+    const others = [...wishes.values()];
+    return [...places].some((place) => !others.some((wish) => wish.places.has(place)));
+  }
+
   *all(): Iterable<readonly [line: string, waiters: readonly W[]]> {
     yield* this.lines;
   }

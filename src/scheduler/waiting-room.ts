@@ -18,6 +18,9 @@ const POLL_MS = { least: 120, most: 180 };
 /** So many are asked in one statement at most: half of a batch, so that new calls come in beside them. */
 const WIDEST = 32;
 
+/** So many stand beyond the bounds at most, each for one round. */
+const MOST_GUESTS = 256;
+
 export type WaitEnd = 'admitted' | 'refused' | 'late' | 'left' | 'failed';
 
 export interface WaitingEvents {
@@ -56,7 +59,7 @@ interface Waiting extends Waiter {
   readonly enteredAt: number;
   refusal: Refusal;
   asking: boolean;
-  over: 'late' | 'left' | undefined;
+  over: 'late' | 'left' | 'crowded' | undefined;
   readonly stop: () => void;
   readonly resolve: (decision: Decision) => void;
   readonly reject: (reason: unknown) => void;
@@ -80,11 +83,15 @@ interface Wake {
  * States of one: waiting ⇄ asking → over, once: let in, refused for another reason, late, or left. What is taken for a
  * call that has left meanwhile is handed to it all the same: it must be settled.
  *
+ * Where the line is full, a call that could take a place which nobody in it waits for stands there as a guest, for one
+ * round: it is let in, or is told afterwards that the line is full.
+ *
  * Postgres' NOTIFY is not used for places freed elsewhere: the poll alone holds the bound, at a cost that falls to
  * nothing where nobody waits, and NOTIFY takes a lock over all commits of the cluster.
  */
 export class WaitingRoom {
   private readonly lines = new WaitingLines<Waiting>();
+  private readonly guests = new Set<Waiting>();
   private pending: Wake | undefined;
   private running = false;
   private poll: NodeJS.Timeout | undefined;
@@ -113,10 +120,9 @@ export class WaitingRoom {
     const refusal = ticket.refusal ?? this.lines.first(line)?.refusal ?? 'key-full';
     const left = ticket.until - performance.now();
     if (left <= 0) return { admitted: false, refusal };
-    if (this.lines.size >= this.settings.queueMax || this.lines.lengthOf(line) >= this.mostOfLine) {
-      const oldest = this.lines.first(line)?.enteredAt ?? performance.now();
-      return { admitted: false, refusal, retryAfterMs: performance.now() - oldest };
-    }
+    const isCrowded =
+      this.lines.size >= this.settings.queueMax || this.lines.lengthOf(line) >= this.mostOfLine;
+    if (isCrowded && !this.mayBeGuest(line, ticket)) return this.crowded(line, refusal);
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => this.giveUp(waiting, 'late'), left);
       const onAbort = (): void => this.giveUp(waiting, 'left');
@@ -130,8 +136,9 @@ export class WaitingRoom {
       const fixed = { line, arrivedAt, wish, needsKey, ticket, enteredAt, stop, resolve, reject };
       const waiting: Waiting = { ...fixed, refusal, asking: false, over: undefined };
       const isNews = this.lines.enter(waiting);
+      if (isCrowded) this.guests.add(waiting);
       this.events.waiting(this.lines.size);
-      if (ticket.again || (ticket.refusal === undefined && isNews)) this.wake().lines.add(line);
+      if (ticket.again || isCrowded || (ticket.refusal === undefined && isNews)) this.wake().lines.add(line);
       this.keepPolling();
     });
   }
@@ -162,6 +169,19 @@ export class WaitingRoom {
     return Math.ceil(this.settings.queueMax / 4);
   }
 
+  /** Not asked yet, and not only waiting for what those before it wait for as well. */
+  private mayBeGuest(line: string, { refusal, wish }: Ticket): boolean {
+    if (refusal !== undefined || this.guests.size >= MOST_GUESTS) return false;
+    if (this.lines.first(line)?.refusal !== 'accounts-full') return false;
+    return this.lines.hasNews(line, wish, (other) => !this.guests.has(other));
+  }
+
+  /** As long as its first one has waited, a line may well stay full. */
+  private crowded(line: string, refusal: Refusal): Decision {
+    const oldest = this.lines.first(line)?.enteredAt ?? performance.now();
+    return { admitted: false, refusal, retryAfterMs: performance.now() - oldest };
+  }
+
   private keepPolling(): void {
     if (this.poll !== undefined || this.lines.size === 0) return;
     const { least, most } = POLL_MS;
@@ -189,7 +209,9 @@ export class WaitingRoom {
     while (this.pending !== undefined) {
       const wake = this.pending;
       this.pending = undefined;
+      const guests = [...this.guests];
       await this.round(new Round((waiting) => isFor(wake, waiting)));
+      for (const guest of guests) if (this.guests.has(guest)) this.giveUp(guest, 'crowded');
     }
     this.running = false;
   }
@@ -226,22 +248,23 @@ export class WaitingRoom {
     }
   }
 
-  /** Its time is over, or its client is gone: at once, or when the answer that is on its way has come. */
-  private giveUp(waiting: Waiting, over: 'late' | 'left'): void {
+  /** Its time is over, its client is gone, or it was a guest: at once, or when the answer that is on its way has come. */
+  private giveUp(waiting: Waiting, over: 'late' | 'left' | 'crowded'): void {
     waiting.over ??= over;
     if (!waiting.asking) this.leave(waiting);
   }
 
   private leave(waiting: Waiting): void {
-    const { over = 'late', refusal, ticket } = waiting;
-    this.end(waiting, over);
+    const { over = 'late', refusal, ticket, line } = waiting;
+    this.end(waiting, over === 'crowded' ? 'refused' : over);
     if (over === 'left') waiting.reject(ticket.signal.reason);
-    else waiting.resolve({ admitted: false, refusal });
+    else waiting.resolve(over === 'crowded' ? this.crowded(line, refusal) : { admitted: false, refusal });
   }
 
   private end(waiting: Waiting, end: WaitEnd): void {
     waiting.stop();
     this.lines.leave(waiting);
+    this.guests.delete(waiting);
     const ms = performance.now() - waiting.enteredAt;
     waiting.ticket.waited(ms, waiting.refusal);
     this.events.waiting(this.lines.size);

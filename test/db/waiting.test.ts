@@ -300,6 +300,47 @@ describe('calls that find all places taken', () => {
     await end(held, small);
   });
 
+  it('are let in beyond the bounds where those before them wait for other accounts, and for those only', async () => {
+    const small = await rig.replica({ queueMax: 4 });
+    const [key, other] = [await rig.key(), await rig.key()];
+    const [full, idle, alsoFull] = [
+      await rig.account({ max: 1 }),
+      await rig.account({ max: 2 }),
+      await rig.account({ max: 1 }),
+    ];
+    const held = leased(await small.admit(ask(key, [full])));
+    const taken = leased(await small.admit(ask(other, [alsoFull])));
+    const first = call(ask(key, [full]), small);
+    await stand(1, small);
+    const free = [call(ask(key, [idle]), small), call(ask(key, [full, idle]), small)];
+    const leases = await Promise.all(free.map(leaseOf));
+    expect(leases.map(({ accountId }) => accountId)).toEqual([idle, idle]);
+    for (const candidates of [[full], [alsoFull], [full, alsoFull], [idle]]) {
+      const { decision } = call(ask(key, candidates), small);
+      expect(await decision).toEqual({
+        admitted: false,
+        refusal: 'accounts-full',
+        retryAfterMs: expect.any(Number) as unknown,
+      });
+    }
+    expect(waiting(small)).toBe(1);
+    await end(held, small);
+    for (const lease of [...leases, taken, await leaseOf(first)]) await end(lease, small);
+  });
+
+  it('are refused at once beyond the bounds where the key itself is full', async () => {
+    const small = await rig.replica({ queueMax: 4 });
+    const key = await rig.key({ max: 1 });
+    const [one, other] = [await rig.account(), await rig.account()];
+    const held = leased(await small.admit(ask(key, [one])));
+    const first = call(ask(key, [one]), small);
+    await stand(1, small);
+    const { decision } = call(ask(key, [other]), small);
+    expect(await decision).toMatchObject({ admitted: false, refusal: 'key-full' });
+    await end(held, small);
+    await end(await leaseOf(first), small);
+  });
+
   it.each([
     ['a revocation', 'update api_keys set revoked_at = now(), version = 2 where id = $1', 'key-unusable'],
     ['an edit', 'update api_keys set version = 2 where id = $1', 'stale'],
