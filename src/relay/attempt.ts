@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 import type { AnswerReader, Call, Dialect } from '../dialects/dialect.ts';
@@ -90,6 +91,8 @@ export class Attempt {
       if (answer.verdict === undefined) await this.success(exchange, one, answer, course);
       else miss = await this.refusal(exchange, one, answer, answer.verdict, course);
     } catch (thrown) {
+      // Of many clients that hang up at once, all have their upstreams cut before the first is booked.
+      if (exchange.flow.signal.aborted) await turnOfTheLoop();
       const ending = endingOf(thrown, cut.signal, progress.headSent, record.status !== null);
       if (ending.reason === 'internal') this.journal.internal(exchange, thrown);
       record.outcome = ending.outcome;

@@ -208,6 +208,38 @@ describe('C2: a client that leaves in mid-stream', () => {
     });
   });
 
+  it('among hundreds that leave at once has its upstream cut and its row, and who stays is served', async () => {
+    const crowd = Array.from({ length: 200 }, () =>
+      asking(
+        'Claude SSE',
+        key.key,
+        `[[sim: say="${'abcd '.repeat(12)}" deltas=12 hang=8 marker=${randomUUID()}]]`,
+      ),
+    );
+    const since = rehearsal.simulator.requests.length;
+    const sockets = crowd.map((one) => ask(rehearsal.url, one));
+    await Promise.all(
+      sockets.map((socket) => new Promise((resolve) => socket.once('data', resolve).resume())),
+    );
+    const staying = send(rehearsal.url, asking('Claude SSE', key.key, '[[sim: deltas=50 every=10]]'));
+    const seen = rehearsal.simulator.requests.slice(since, since + crowd.length);
+    expect(new Set(seen.map(({ ended }) => ended))).toEqual(new Set([undefined]));
+    const left = Date.now();
+    for (const [at, socket] of sockets.entries()) leave(socket, at % 2 === 0 ? 'FIN' : 'RST');
+    await eventually(() =>
+      expect(seen.filter(({ ended }) => ended === 'client-closed')).toHaveLength(crowd.length),
+    );
+    expect(Date.now() - left).toBeLessThan(10_000);
+    expect((await staying).status).toBe(200);
+    await eventually(async () => {
+      const rows = await rehearsal.sql(
+        `select from ledger where client_request_id = any($1) and outcome = 'client-left' and status = 200`,
+        [crowd.map(({ clientRequestId }) => clientRequestId)],
+      );
+      expect(rows).toHaveLength(crowd.length);
+    });
+  });
+
   it('at the very moment of the head leaves one row, and nothing in flight', async () => {
     await Promise.all(
       Array.from({ length: 20 }, async (_, at) => {
