@@ -1,12 +1,7 @@
-import type {
-  AttemptDecisionDto,
-  ConsideredAccountDto,
-  DecidedRequestDto,
-  NotTaken,
-} from './decision.dto.ts';
+import type { AttemptDecisionDto, ConsideredAccountDto, NotTaken } from './decision.dto.ts';
 import type { DecisionRow } from './ledger-row.ts';
 import type { NamedDto } from './named.dto.ts';
-import type { RequestDto } from './requests.dto.ts';
+import type { AttemptDto } from './requests.dto.ts';
 
 type Stored = NonNullable<DecisionRow['decision']>;
 type StoredAccount = NonNullable<Stored['considered']>['accounts'][number];
@@ -21,20 +16,19 @@ export function accountsIn(rows: readonly DecisionRow[]): string[] {
 }
 
 export function withDecisions(
-  request: RequestDto,
+  attempts: readonly AttemptDto[],
   rows: readonly DecisionRow[],
   names: ReadonlyMap<string, string>,
-): DecidedRequestDto {
+): (AttemptDto & { decision: AttemptDecisionDto | null })[] {
   const named = (id: string): NamedDto => ({ id, name: names.get(id) ?? null });
   const decisions = new Map(rows.map(({ attempt, decision }) => [attempt, decision]));
   const tried: string[] = [];
-  const attempts = request.attempts.map((attempt) => {
+  return attempts.map((attempt) => {
     const stored = decisions.get(attempt.attempt);
     const view = stored ? viewDecision(stored, attempt.account, tried, named) : null;
     tried.push(attempt.account.id);
     return { ...attempt, decision: view };
   });
-  return { ...request, attempts };
 }
 
 function viewDecision(

@@ -1,6 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { NamedDto } from './named.dto.ts';
 import { AttemptDto, RequestDto } from './requests.dto.ts';
+import { SupersededDto } from './superseded.dto.ts';
 
 /** By the settings, as `explain` tells them, and by what happened. */
 export const NOT_TAKEN = [
@@ -82,9 +83,13 @@ export class DecidedAttemptDto extends AttemptDto {
   /** How its account was chosen. Null while open, and when its replica died. */
   @ApiProperty({ type: () => AttemptDecisionDto, nullable: true })
   decision!: AttemptDecisionDto | null;
+
+  /** What it was booked with before it was corrected, oldest first. */
+  @ApiProperty({ type: () => [SupersededDto] })
+  superseded!: SupersededDto[];
 }
 
-/** One call of a client, with every attempt and how its account was chosen. */
+/** One call of a client, with every attempt, how its account was chosen, and what was booked of it before. */
 export class DecidedRequestDto extends RequestDto {
   @ApiProperty({ type: () => [DecidedAttemptDto] })
   declare attempts: DecidedAttemptDto[];

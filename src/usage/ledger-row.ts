@@ -65,6 +65,8 @@ export interface AttemptRow {
   readonly durationMs: number | null;
   readonly upstreamRequestId: string | null;
   readonly clientRequestId: string | null;
+  /** How often it was corrected. */
+  readonly revision: number;
 }
 
 /** How an attempt's account was chosen, as the relay wrote it; older builds wrote less. */
@@ -82,6 +84,27 @@ export interface DecisionRow {
         };
       })
     | null;
+}
+
+/** What an attempt was booked with until a correction took its place; the row as it stood, with its columns' names. */
+export interface SupersededRow {
+  readonly attempt: number;
+  readonly revision: number;
+  readonly supersededAt: Date;
+  readonly booked: {
+    readonly settled_at: string;
+    readonly outcome: string;
+    readonly reason: string | null;
+    readonly estimated: boolean;
+    readonly input_tokens: number;
+    readonly cache_read_tokens: number;
+    readonly cache_write_5m_tokens: number;
+    readonly cache_write_1h_tokens: number;
+    readonly output_tokens: number;
+    readonly reasoning_tokens: number;
+    /** Digits: money may be more than a number of JavaScript holds. */
+    readonly cost_nanos: string | null;
+  };
 }
 
 /** A settled attempt without a cost. */

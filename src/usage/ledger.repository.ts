@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { requestIdBounds } from '../database/request-id.ts';
-import type { AttemptRow, DecisionRow } from './ledger-row.ts';
+import type { AttemptRow, DecisionRow, SupersededRow } from './ledger-row.ts';
 import type { TimeRange } from './time-range.ts';
 
 export interface RequestFilter {
@@ -68,12 +68,12 @@ export class LedgerRepository {
            key_id as "keyId", account_id as "accountId", lane, door, kind, model, upstream_model as "upstreamModel",
            stream, outcome, status, reason, ${TOKENS}, estimated, suspicious, cost_nanos as "costNanos",
            price_id as "priceId", first_byte_ms as "firstByteMs", duration_ms as "durationMs",
-           upstream_request_id as "upstreamRequestId", client_request_id as "clientRequestId"
+           upstream_request_id as "upstreamRequestId", client_request_id as "clientRequestId", revision
          from ledger where request_id = any ($1::uuid[])
          union all
          select request_id, attempt, at, null, key_id, account_id, lane, door, kind, model, null,
            null, 'open', null, null, 0, 0, 0, 0, 0, 0, null, false, false, null,
-           null, null, null, null, null
+           null, null, null, null, null, 0
          from open_calls where request_id = any ($1::uuid[])
        ) l
        left join api_keys k on k.id = l."keyId"
@@ -88,6 +88,16 @@ export class LedgerRepository {
     return this.database.query<DecisionRow[]>('select attempt, decision from ledger where request_id = $1', [
       requestId,
     ]);
+  }
+
+  /** What the attempts of one call were booked with before they were corrected, oldest first. */
+  superseded(requestId: string): Promise<SupersededRow[]> {
+    return this.database.query<SupersededRow[]>(
+      `select attempt, revision, superseded_at as "supersededAt",
+         booked || jsonb_build_object('cost_nanos', booked ->> 'cost_nanos') as booked
+       from ledger_superseded where request_id = $1 order by attempt, revision`,
+      [requestId],
+    );
   }
 
   /** Deleted ones have theirs, too. */

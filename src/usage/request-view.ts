@@ -58,5 +58,6 @@ function viewAttempt(row: AttemptRow): AttemptDto {
     firstByteMs: row.firstByteMs,
     durationMs: row.durationMs,
     upstreamRequestId: row.upstreamRequestId,
+    revision: row.revision,
   };
 }

@@ -9,6 +9,7 @@ import { accountsIn, withDecisions } from './decision-view.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { viewRequests } from './request-view.ts';
 import { RequestPageDto, RequestsQuery } from './requests.dto.ts';
+import { withSuperseded } from './superseded-view.ts';
 import { rangeOf } from './time-range.ts';
 
 @Controller('admin/v1/requests')
@@ -41,14 +42,18 @@ export class RequestsController {
   @Get(':id')
   @ApiOperation({
     operationId: 'getRequest',
-    summary: 'One call, its attempts, and how their accounts were chosen',
+    summary: 'One call, its attempts, how their accounts were chosen, and what was corrected',
   })
   @ApiOkResponse({ type: DecidedRequestDto, description: 'The call' })
   @ApiById()
   async getRequest(@Param('id', IdPipe) id: string): Promise<DecidedRequestDto> {
     const [request] = viewRequests(await this.ledger.attempts([id]));
     if (request === undefined) throw ProblemError.of(404, 'There is nothing with this id');
-    const decisions = await this.ledger.decisions(id);
-    return withDecisions(request, decisions, await this.ledger.accountNames(accountsIn(decisions)));
+    const [decisions, before] = [await this.ledger.decisions(id), await this.ledger.superseded(id)];
+    const names = await this.ledger.accountNames(accountsIn(decisions));
+    return {
+      ...request,
+      attempts: withSuperseded(withDecisions(request.attempts, decisions, names), before),
+    };
   }
 }

@@ -153,6 +153,10 @@ export class AttemptDto {
 
   @ApiProperty({ type: String, nullable: true })
   upstreamRequestId!: string | null;
+
+  /** How often it was corrected: its replica had died, and better figures came later. */
+  @ApiProperty({ type: 'integer' })
+  revision!: number;
 }
 
 /** One call of a client, with every attempt. */

@@ -249,9 +249,63 @@ describe('GET /admin/v1/requests', () => {
       readonly attempts: readonly object[];
     };
     // These were written by hand, so that nobody knows how their accounts were chosen.
-    const undecided = attempts.map((attempt) => ({ ...attempt, decision: null }));
+    const undecided = attempts.map((attempt) => ({ ...attempt, decision: null, superseded: [] }));
     expect(one.body).toEqual({ ...listed, attempts: undecided });
     expect((await get(`/requests/${open}`)).body['outcome']).toBe('open');
+  });
+
+  it('tells that an attempt was corrected, how often, and what it was booked with before', async () => {
+    const [key, account, dead] = [uuidv7(), uuidv7(), uuidv7()];
+    const request_id = uuidv7({ msecs: DAY(4).getTime() });
+    const settle = async (outcome: string, reason: string | null, output: number, cost: string | null) =>
+      relay.sql(
+        `select settle(array[$1]::uuid[], '{1}', array[$2]::timestamptz[], array[$3]::uuid[], array[$4]::uuid[],
+           array[$5]::uuid[], '{generate}', '{claude}', '{claude}', '{m}', '{m}', '{true}', array[$6], '{200}',
+           array[$7], '{7}', '{1}', '{2}', '{3}', array[$8]::bigint[], '{0}', array[null]::text[],
+           array[$6 <> 'completed'], '{false}', array[$9]::bigint[], '{1}', '{1}', '{2}', '{r}', '{mine}', '{true}',
+           '{"{}"}')`,
+        [request_id, DAY(4), dead, key, account, outcome, reason, output, cost],
+      );
+    await settle('orphaned', null, 0, '9223372036854775807');
+    await settle('partial', 'replica-lost', 5, null);
+    await settle('completed', null, 9, '120');
+
+    const { body } = await get(`/requests/${request_id}`);
+    const same = { inputTokens: 7, cacheReadTokens: 1, cacheWrite5mTokens: 2, cacheWrite1hTokens: 3 };
+    const time = expect.stringMatching(/^\d{4}-.*Z$/) as string;
+    const before = { ...same, reasoningTokens: 0, estimated: true, settledAt: time, supersededAt: time };
+    expect(body['attempts']).toMatchObject([
+      {
+        ...same,
+        revision: 2,
+        outcome: 'completed',
+        outputTokens: 9,
+        costUsd: '0.00000012',
+        estimated: false,
+      },
+    ]);
+    expect((body['attempts'] as { superseded: unknown }[])[0]?.superseded).toEqual([
+      {
+        ...before,
+        revision: 0,
+        outcome: 'orphaned',
+        reason: null,
+        outputTokens: 0,
+        costUsd: '9223372036.854775807',
+      },
+      {
+        ...before,
+        revision: 1,
+        outcome: 'partial',
+        reason: 'replica-lost',
+        outputTokens: 5,
+        costUsd: null,
+      },
+    ]);
+    const [listed] = (await get(`/requests?${MAY}`)).body.items;
+    expect(listed).toMatchObject({ id: request_id, attempts: [{ revision: 2 }] });
+    expect((listed?.['attempts'] as object[])[0]).not.toHaveProperty('superseded');
+    await relay.sql('truncate ledger_superseded');
   });
 
   it('knows no call by an id that is none', async () => {
