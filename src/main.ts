@@ -12,6 +12,7 @@ import type { Env } from './config/env.ts';
 import { runMigrations } from './database/migrate.ts';
 import { H2c } from './h2c/h2c.ts';
 import { Readiness } from './health/readiness.ts';
+import { messageClassesOf } from './message-classes.ts';
 import { serveDocs } from './openapi/docs.ts';
 import { OpenRuns } from './relay/open-runs.ts';
 import { withSoundHead } from './request-head.ts';
@@ -76,6 +77,7 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
 
   const server = createServer(
     {
+      ...messageClassesOf(http),
       headersTimeout: env.clocks.requestHeadersMs,
       requestTimeout: REQUEST_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
