@@ -13,6 +13,7 @@ import { AccountsService } from './accounts.service.ts';
 import { CredentialRenewal } from './credential-renewal.ts';
 import { CredentialStore } from './credential-store.ts';
 import { CredentialVault } from './credential-vault.ts';
+import { KeptRenewals } from './kept-renewals.ts';
 import { KEY_RING, openKeyRing, proveKeyRing } from './key-ring.ts';
 
 @Module({
@@ -26,6 +27,7 @@ import { KEY_RING, openKeyRing, proveKeyRing } from './key-ring.ts';
     CredentialRenewal,
     CredentialStore,
     CredentialVault,
+    KeptRenewals,
     {
       provide: KEY_RING,
       inject: [ENV, DataSource],
@@ -42,11 +44,13 @@ export class AccountsModule implements OnModuleInit {
   constructor(
     private readonly directory: AccountDirectory,
     private readonly credentials: CredentialStore,
+    private readonly renewal: CredentialRenewal,
     private readonly watch: ConfigWatch,
   ) {}
 
   async onModuleInit(): Promise<void> {
     await this.directory.reload();
+    await this.renewal.storeKept((id) => this.directory.get(id));
     this.watch.onChange(async (from) => {
       await (from === 0n ? this.directory.reload() : this.directory.update());
       this.credentials.retain(this.directory.all());

@@ -8,6 +8,7 @@ import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { bumpAccounts } from './accounts.repository.ts';
 import { CredentialRefused, CredentialUnavailable } from './credential-failure.ts';
 import { CredentialVault } from './credential-vault.ts';
+import { KeptRenewals } from './kept-renewals.ts';
 import { requestToken } from './token-request.ts';
 import { Turnstile } from './turnstile.ts';
 
@@ -21,8 +22,8 @@ const RENEWALS_AT_ONCE = 4;
  * 2. *held*: the account's row in `account_credentials` is locked and the version read again; a replica that waited
  *    finds n + 1 here and takes it, so that n is renewed once.
  * 3. *fetched*: the token server answered. It is asked with no other lock held: the change counter, which every
- *    administrator's write takes first, is free meanwhile. Until they are stored the new values are kept in
- *    `unsaved`: the server may have spent the old ones, so that asking again would lose the account.
+ *    administrator's write takes first, is free meanwhile. Until they are stored the new values are kept
+ *    (`KeptRenewals`): the server may have spent the old ones, so that asking again would lose the account.
  * 4. *stored*: change counter, version n + 1, the account's version and the audit row are committed together and
  *    told to the other replicas.
  *
@@ -32,7 +33,6 @@ const RENEWALS_AT_ONCE = 4;
 @Injectable()
 export class CredentialRenewal {
   private readonly turnstile = new Turnstile(RENEWALS_AT_ONCE);
-  private readonly unsaved = new Map<string, Credentials>();
   /** Version of each account that its token server has refused for good. */
   private readonly refused = new Map<string, number>();
 
@@ -43,6 +43,7 @@ export class CredentialRenewal {
     private readonly client: UpstreamClient,
     private readonly changes: ConfigChanges,
     private readonly metrics: Metrics,
+    private readonly kept: KeptRenewals,
   ) {}
 
   /** Whether the kind can make a renewal request from these values. */
@@ -63,7 +64,7 @@ export class CredentialRenewal {
     }
     try {
       const renewed = await this.turnstile.run(() => this.renewHeld(account, seenVersion));
-      this.unsaved.delete(account.id);
+      this.kept.forget(account.id);
       return renewed;
     } catch (error) {
       const newer = await this.stored(account).catch(() => undefined);
@@ -74,20 +75,29 @@ export class CredentialRenewal {
     }
   }
 
+  /**
+   * Stores what an earlier process was given and could not store. What fails is left for the next renewal of its account.
+   * @param accountOf undefined: there is none any more
+   */
+  async storeKept(accountOf: (id: string) => Account | undefined): Promise<void> {
+    for (const id of this.kept.accounts()) {
+      const account = accountOf(id);
+      const stored = account && (await this.stored(account).catch(() => undefined));
+      if (account === undefined) this.kept.forget(id);
+      else if (stored !== undefined && this.kept.after(id, stored.version) !== undefined)
+        await this.renew(account, stored.version).catch(() => undefined);
+    }
+  }
+
   private async renewHeld(account: Account, seenVersion: number): Promise<Credentials> {
     return this.database.transaction(async (tx) => {
       const held = await this.vault.hold(tx, account.id);
       if (held === undefined) throw new CredentialUnavailable('The account is gone');
       if (held.version > seenVersion) return held;
-      const renewed = this.unsavedAfter(account, held) ?? (await this.fetch(account, held));
+      const renewed = this.kept.after(account.id, held.version) ?? (await this.fetch(account, held));
       await this.store(tx, account, renewed);
       return renewed;
     });
-  }
-
-  private unsavedAfter(account: Account, held: Credentials): Credentials | undefined {
-    const unsaved = this.unsaved.get(account.id);
-    return unsaved?.version === held.version + 1 ? unsaved : undefined;
   }
 
   private async fetch(account: Account, held: Credentials): Promise<Credentials> {
@@ -97,7 +107,7 @@ export class CredentialRenewal {
     const values = Object.freeze(await this.counted(account.kind, requestToken(this.client, upstream, held)));
     const { proxyUrl } = held;
     const renewed = Object.freeze({ version: held.version + 1, values, proxyUrl });
-    this.unsaved.set(account.id, renewed);
+    this.kept.keep(account.id, renewed);
     return renewed;
   }
 

@@ -107,6 +107,16 @@ export class CredentialVault {
     }
   }
 
+  /** As it would stand in the database. */
+  sealed(accountId: string, credentials: Credentials): SealedCredential {
+    return this.close(accountId, credentials);
+  }
+
+  /** @throws SealBroken */
+  opened(row: SealedCredential): Credentials | undefined {
+    return this.open(row);
+  }
+
   private resealed(row: SealedCredential): Buffer | undefined {
     try {
       return seal(this.ring, placeOf(row), unseal(this.ring, placeOf(row), recordOf(row))).bytes;

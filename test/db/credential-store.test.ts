@@ -1,4 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { HttpService } from '@nestjs/axios';
@@ -12,6 +15,7 @@ import {
   CredentialStore,
   CredentialUnavailable,
 } from '../../src/accounts/credential-store.ts';
+import { KeptRenewals } from '../../src/accounts/kept-renewals.ts';
 import { CredentialHeld, CredentialVault } from '../../src/accounts/credential-vault.ts';
 import { generateKeyRingText, parseKeyRing, type KeyRing } from '../../src/accounts/sealing.ts';
 import { ConfigChanges } from '../../src/database/config-changes.ts';
@@ -108,6 +112,7 @@ interface Replica {
   readonly directory: AccountDirectory;
   readonly changes: ConfigChanges;
   readonly egress: Egress;
+  readonly renewal: CredentialRenewal;
 }
 
 let database: TestDatabase;
@@ -117,6 +122,12 @@ let ring: KeyRing;
 let replicas: Replica[];
 
 async function replica(): Promise<Replica> {
+  const spoolDir = join(tmpdir(), 'llm-relay-test-spools', randomUUID());
+  return replicaOn(spoolDir);
+}
+
+/** @param spoolDir this one's disk, which outlives it */
+async function replicaOn(spoolDir: string): Promise<Replica> {
   const source = await new DataSource(dataSourceOptions(database.url)).initialize();
   const registry = new UpstreamRegistry();
   registry.register(upstream());
@@ -124,9 +135,11 @@ async function replica(): Promise<Replica> {
   const client = new UpstreamClient(new HttpService(createAxios()), egress);
   const vault = new CredentialVault(ring);
   const changes = new ConfigChanges(source);
-  const renewal = new CredentialRenewal(source, vault, registry, client, changes, new Metrics());
-  const store = new CredentialStore(source, vault, renewal, pino({ level: 'silent' }));
-  return { source, store, vault, directory: new AccountDirectory(source), changes, egress };
+  const log = pino({ level: 'silent' });
+  const kept = new KeptRenewals({ spoolDir }, vault, log);
+  const renewal = new CredentialRenewal(source, vault, registry, client, changes, new Metrics(), kept);
+  const store = new CredentialStore(source, vault, renewal, log);
+  return { source, store, vault, directory: new AccountDirectory(source), changes, egress, renewal };
 }
 
 async function makeAccount(values: Record<string, string>): Promise<Account> {
@@ -317,6 +330,40 @@ describe('renewing a credential', () => {
     expect(tokens.asked).toHaveLength(1);
     expect(await stored(account.id)).toBe(2);
   });
+
+  it.each(['the next call', 'its start'])(
+    'U21: is stored by %s of the process that comes after one that had the answer and no database',
+    async (by) => {
+      const spoolDir = join(tmpdir(), 'llm-relay-test-spools', randomUUID());
+      const dying = await replicaOn(spoolDir);
+      const account = await makeAccount(expiring(-1_000));
+      tokens.onAsk = async () => {
+        await dying.source.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and state = 'idle in transaction'`,
+        );
+      };
+      await expect(dying.store.current(account)).rejects.toThrow(CredentialUnavailable);
+      expect(await stored(account.id)).toBe(1);
+      expect(readFileSync(join(spoolDir, 'renewed', account.id), 'utf8')).not.toContain('access-1');
+      const next = await replicaOn(spoolDir);
+      try {
+        if (by === 'its start') {
+          await next.renewal.storeKept(() => account);
+          expect(await stored(account.id)).toBe(2);
+        }
+        expect((await next.store.current(account)).values.accessToken).toBe('access-1');
+        expect(tokens.asked).toHaveLength(1);
+        expect(await stored(account.id)).toBe(2);
+        expect(readdirSync(join(spoolDir, 'renewed'))).toEqual([]);
+      } finally {
+        for (const { source, egress } of [dying, next]) {
+          await source.destroy();
+          await egress.destroy();
+        }
+      }
+    },
+  );
 
   it('refuses what cannot be renewed', async () => {
     const [{ store }] = replicas as [Replica];
