@@ -7,6 +7,7 @@ import type { Replica } from './replica.ts';
 import { foldCharges, repairCounters } from './sql/counters.ts';
 import { forgetCooldowns } from './sql/cooldowns.ts';
 import { forgetEpochs, sweepEpochs } from './sql/epochs.ts';
+import { oldestTransaction } from './sql/old-transactions.ts';
 import { dropLedgerPartitions, ensureLedgerPartitions } from './sql/ledger-partitions.ts';
 import type { Spooling } from './spooling.ts';
 import type { Strays } from './strays.ts';
@@ -19,6 +20,21 @@ const SWEPT_AT_ONCE = 500;
 const CHECKPOINT_MS = 5_000;
 const RECONCILE_MS = 60_000;
 const BINDINGS_MS = 30_000;
+/** In periods of sweeping. */
+const TRANSACTIONS_EVERY = 5;
+/**
+ * A transaction that is open for longer than any of ours: rows that every call moves leave dead versions behind it,
+ * which admission then has to pass.
+ */
+const OLD_TRANSACTION_S = 120;
+
+/** What of it is for the metrics. */
+export interface MaintenanceEvents {
+  /** So many counters were set right. */
+  repaired(counters: number): void;
+  /** Age of the oldest transaction of the database, in seconds. */
+  oldestTransaction(seconds: number): void;
+}
 
 /**
  * What a replica does by the clock beside its work: it beats, sweeps after dead replicas and replays what they left,
@@ -31,6 +47,7 @@ export class Maintenance {
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly failing = new Set<string>();
   private stopped = false;
+  private oldSeen = false;
 
   constructor(
     private readonly db: Queryable,
@@ -43,7 +60,7 @@ export class Maintenance {
     private readonly replays: Replays,
     private readonly clocks: SchedulerSettings,
     private readonly log: Logger,
-    private readonly repaired: (counters: number) => void,
+    private readonly events: MaintenanceEvents,
   ) {}
 
   /** The first beat and the partitions are tried at once; where they fail, admission stays closed until a beat works. */
@@ -55,6 +72,9 @@ export class Maintenance {
     this.every('replay', this.clocks.sweepMs, () => this.replay());
     this.every('checkpoints', CHECKPOINT_MS, async () => this.spooling.tend());
     this.every('reconcile', RECONCILE_MS, () => this.reconcile());
+    this.every('old transactions', TRANSACTIONS_EVERY * this.clocks.sweepMs, () =>
+      this.lookForOldTransactions(),
+    );
     this.every('bindings', BINDINGS_MS, () => this.bindings.tend());
     this.every('tending', DAY_MS, () => this.tend(), made ? DAY_MS : RETRY_MS);
   }
@@ -90,8 +110,18 @@ export class Maintenance {
     await foldCharges(this.proof);
     const repaired = await repairCounters(this.proof);
     if (repaired.length === 0) return;
-    this.repaired(repaired.length);
+    this.events.repaired(repaired.length);
     this.log.error({ repaired: repaired.slice(0, 20), count: repaired.length }, 'counters repaired');
+  }
+
+  /** Somebody's forgotten session or long report slows every admission down, and only a person can end it. */
+  private async lookForOldTransactions(): Promise<void> {
+    const seconds = await oldestTransaction(this.db);
+    this.events.oldestTransaction(seconds);
+    const isOld = seconds > OLD_TRANSACTION_S;
+    if (isOld && !this.oldSeen)
+      this.log.warn({ seconds }, 'a transaction is open for long and slows admission down');
+    this.oldSeen = isOld;
   }
 
   private async tend(): Promise<void> {

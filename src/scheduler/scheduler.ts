@@ -104,7 +104,10 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       this.replays(),
       settings,
       log,
-      (repaired) => metrics.countersRepaired(repaired),
+      {
+        repaired: (counters) => metrics.countersRepaired(counters),
+        oldestTransaction: (seconds) => metrics.oldestTransaction(seconds),
+      },
     );
   }
 

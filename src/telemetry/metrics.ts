@@ -137,6 +137,11 @@ export class Metrics {
     'Counters that did not say what the open calls came to, and were set right: always 0',
     [],
   );
+  private readonly oldest = this.gauge(
+    'database_oldest_transaction_seconds',
+    'Age of the oldest open transaction of the database, whoever has it: old ones slow admission down',
+    [],
+  );
   private readonly graceAdmissions = this.counter(
     'grace_admissions_total',
     'Calls admitted while the database was away',
@@ -267,6 +272,10 @@ export class Metrics {
 
   countersRepaired(count: number): void {
     this.repairs.inc(count);
+  }
+
+  oldestTransaction(seconds: number): void {
+    this.oldest.set(seconds);
   }
 
   spoolRecord(written: boolean): void {

@@ -1,11 +1,13 @@
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import pg from 'pg';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres.ts';
 import { HOT_POOL, type HotPool } from '../../src/database/hot-pool.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { asking, send } from '../support/asking.ts';
 import { compareBooks } from '../support/books.ts';
 import { eventually } from '../support/eventually.ts';
@@ -20,7 +22,7 @@ const OPEN_STREAMS = 10;
 /** Longer than anybody waits for an answer of the database. */
 const FROZEN_MS = 4_000;
 
-/** Rows D1 to D5 and D8, each with one outage: what clients meet, and what the ledger says afterwards. */
+/** Rows D1 to D5, D8 and D11, each with one trouble: what clients meet, and what the ledger says afterwards. */
 describe('a relay whose Postgres goes away under load', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'relay-outages-'));
   const gate = new TcpGate(() => ({ host: '127.0.0.1', port: Number(new URL(postgres.url).port) }));
@@ -38,6 +40,7 @@ describe('a relay whose Postgres goes away under load', () => {
       DATABASE_URL: through.href,
       RELAY_HEARTBEAT_MS: '500',
       RELAY_CONFIG_POLL_MS: '200',
+      RELAY_SWEEP_MS: '100',
     });
     await rehearsal.claudeAccount();
     key = (await rehearsal.key()).key;
@@ -223,6 +226,23 @@ describe('a relay whose Postgres goes away under load', () => {
       await readOnly('off');
     });
     await nothingLost(told);
+  });
+
+  it('D11: in which somebody forgets a transaction is told by a metric, until that is over', async () => {
+    const { registry } = rehearsal.replica(0).app.get(Metrics);
+    const told = async () => {
+      const text = await registry.getSingleMetricAsString('relay_database_oldest_transaction_seconds');
+      return Number(/^relay_\S+ (\S+)$/m.exec(text)?.[1]);
+    };
+    const forgotten = new pg.Client(postgres.url);
+    await forgotten.connect();
+    await forgotten.query('begin isolation level repeatable read');
+    await forgotten.query('select 1');
+    await eventually(async () => expect(await told()).toBeGreaterThan(1));
+    expect((await send(rehearsal.url, asking('Claude JSON', key, 'Hi'))).status).toBe(200);
+    await forgotten.query('commit');
+    await eventually(async () => expect(await told()).toBeLessThan(1));
+    await forgotten.end();
   });
 });
 
