@@ -22,14 +22,26 @@ async function create(from: string): Promise<TestDatabase> {
   await asAdmin(`create database ${name} ${from}`);
   const url = new URL(variable('TEST_DATABASE_ADMIN_URL'));
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => asAdmin(`drop database if exists ${name} with (force)`) };
+  return { url: url.href, drop: () => drop(name) };
 }
 
-async function asAdmin(statement: string): Promise<void> {
+/** Row I10: what the server counted goes with the database, so it is written down for the end of the run. */
+async function drop(name: string): Promise<void> {
+  // A connection tells what it counted when it ends.
+  await asAdmin('select pg_terminate_backend(pid, 2000) from pg_stat_activity where datname = $1', [name]);
+  await asAdmin(
+    `insert into ended_databases (run, file, deadlocks)
+      select $1, $2, deadlocks from pg_stat_database where datname = $3`,
+    [variable('TEST_RUN'), expect.getState().testPath, name],
+  );
+  await asAdmin(`drop database if exists ${name} with (force)`);
+}
+
+async function asAdmin(statement: string, values: unknown[] = []): Promise<void> {
   const admin = new pg.Client(variable('TEST_DATABASE_ADMIN_URL'));
   await admin.connect();
   try {
-    await admin.query(statement);
+    await admin.query(statement, values);
   } finally {
     await admin.end();
   }

@@ -1,3 +1,9 @@
+import { expectNoDeadlock } from './deadlocks.js';
+
 export default async function globalTeardown() {
-  await globalThis.testCluster?.stop();
+  try {
+    await expectNoDeadlock(process.env.TEST_DATABASE_ADMIN_URL, process.env.TEST_RUN);
+  } finally {
+    await globalThis.testCluster?.stop();
+  }
 }
