@@ -43,7 +43,7 @@ export default {
       displayName: 'torture',
       testMatch: [
         '<rootDir>/test/torture/**/*.test.ts',
-        '<rootDir>/test/serial/{killed-relay,rolling-restart}.test.ts',
+        '<rootDir>/test/serial/{killed-relay,rolling-restart,departures}.test.ts',
       ],
     },
   ],

@@ -58,21 +58,30 @@ describe('a replica that is frozen', () => {
   const openCalls = async () => (await query(database.url, 'select from open_calls')).length;
   const call = (relay: SpawnedRelay, directives: string) =>
     send(relay.url, asking('Claude SSE', key, `[[sim: ${directives}]]`));
+  /** Of the event loop of the replica that was frozen, in seconds, since this was last asked. */
+  const longestBlock = async (): Promise<number> => {
+    const authorization = `Bearer ${fleet.metricsToken}`;
+    const text = await (await fetch(`${frozen.url}/metrics`, { headers: { authorization } })).text();
+    return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1]);
+  };
   /** A call of three seconds, and the replica stopped in the midst of it. */
   const freezeInACall = async () => {
     const answer = call(frozen, 'deltas=30 every=100');
     await eventually(() => expect(simulator.inFlight()).toBe(1));
     await sleep(300);
     process.kill(frozen.pid, 'SIGSTOP');
-    return answer;
+    return { answer, since: Date.now() };
   };
 
-  it('P8: for less than its epoch lives keeps its place and its epoch', async () => {
-    const answer = freezeInACall();
-    await sleep(TTL_MS / 2);
+  it('P8: for less than its epoch lives keeps its place and its epoch, and its metrics tell', async () => {
+    await longestBlock();
+    const { answer, since } = await freezeInACall();
+    await sleep(TTL_MS / 3);
     expect((await call(other, 'deltas=2')).status).toBe(429);
+    const frozenMs = Date.now() - since;
     process.kill(frozen.pid, 'SIGCONT');
     expect((await answer).body.toString()).toContain('message_stop');
+    expect(await longestBlock()).toBeGreaterThan((0.9 * frozenMs) / 1_000);
     await eventually(() => expectQuiet(database.url));
     expect((await call(frozen, 'deltas=2')).status).toBe(200);
     await eventually(async () => expect(await rows()).toHaveLength(2));
@@ -83,7 +92,7 @@ describe('a replica that is frozen', () => {
 
   it('P5: for longer loses its place, settles late and once, and admits under a new epoch', async () => {
     const before = (await rows()).length;
-    const answer = freezeInACall();
+    const { answer } = await freezeInACall();
     await eventually(async () => expect(await openCalls()).toBe(1));
     await eventually(async () => expect(await openCalls()).toBe(0), 10 * TTL_MS);
     expect((await call(other, 'deltas=2')).status).toBe(200);

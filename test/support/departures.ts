@@ -11,6 +11,8 @@ export interface Departure {
   readonly way: Way;
   readonly asking: Asking;
   readonly marker: string;
+  /** The text that its answer has, and no other call's: its marker again and again. */
+  readonly said: string;
   /** Bytes of the answer, head included, after which it leaves; 0: `afterMs` after the upstream was asked. */
   readonly afterBytes: number;
   readonly afterMs: number;
@@ -40,6 +42,7 @@ export function seedOfRun(): number {
 
 /** A little less than the shortest streamed answer asked for here. */
 const STREAM_BYTES = 4_800;
+const WORDS = 10;
 /** As many of all clients stay to the end. */
 const STAYING = 0.08;
 
@@ -51,10 +54,13 @@ export function departures(count: number, random: () => number, key: string): De
     const early = !staying && (whole || random() < 0.15);
     const pace = whole ? `latency=${50 + Math.floor(random() * 20)}` : 'every=1';
     const marker = randomUUID();
+    const said = Array.from({ length: WORDS }, () => marker).join(' ');
+    const directives = `deltas=30 ${pace} marker=${marker} say="${said}"`;
     return {
       way,
-      asking: asking(way, key, `Leave when you like. [[sim: deltas=30 ${pace} marker=${marker}]]`),
+      asking: asking(way, key, `Leave when you like. [[sim: ${directives}]]`),
       marker,
+      said,
       afterBytes: staying ? Infinity : early ? 0 : Math.ceil(random() * STREAM_BYTES),
       afterMs: Math.floor(random() * 50),
       leaving: random() < 0.5 ? 'FIN' : 'RST',
@@ -136,6 +142,11 @@ export function textReceived({ way, received }: Departed): string {
       ? [...body.matchAll(/"content":\s*("(?:[^"\\]|\\.)*")/g)]
       : [...body.matchAll(/"text":\s*("(?:[^"\\]|\\.)*")/g)];
   return texts.map(([, text]) => JSON.parse(text ?? '""') as string).join('');
+}
+
+/** I9: not a letter that was said to somebody else, and none left out. */
+export function heardOthers(one: Departed): boolean {
+  return !one.said.startsWith(textReceived(one));
 }
 
 /** The body, as far as it came, without the framing of its chunks. */

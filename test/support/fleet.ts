@@ -11,7 +11,7 @@ export class Fleet {
   readonly spoolDir = mkdtempSync(join(tmpdir(), 'relay-fleet-'));
   private readonly encryptionKey = `k1:${randomBytes(32).toString('base64')}`;
 
-  private readonly metricsToken = randomBytes(24).toString('base64url');
+  readonly metricsToken = randomBytes(24).toString('base64url');
 
   constructor(
     private readonly databaseUrl: string,
@@ -23,18 +23,21 @@ export class Fleet {
   }
 
   /** @param more variables of this relay alone */
-  async start(more: Readonly<Record<string, string>> = {}): Promise<SpawnedRelay> {
-    const relay = await spawnRelay({
-      DATABASE_URL: this.databaseUrl,
-      RELAY_ADMIN_TOKEN: ADMIN_TOKEN,
-      RELAY_ENCRYPTION_KEYS: this.encryptionKey,
-      RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
-      RELAY_LOG_LEVEL: 'warn',
-      RELAY_METRICS_TOKEN: this.metricsToken,
-      RELAY_SPOOL_DIR: this.spoolDir,
-      ...this.variables,
-      ...more,
-    });
+  async start(more: Readonly<Record<string, string>> = {}, entry?: string): Promise<SpawnedRelay> {
+    const relay = await spawnRelay(
+      {
+        DATABASE_URL: this.databaseUrl,
+        RELAY_ADMIN_TOKEN: ADMIN_TOKEN,
+        RELAY_ENCRYPTION_KEYS: this.encryptionKey,
+        RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
+        RELAY_LOG_LEVEL: 'warn',
+        RELAY_METRICS_TOKEN: this.metricsToken,
+        RELAY_SPOOL_DIR: this.spoolDir,
+        ...this.variables,
+        ...more,
+      },
+      entry,
+    );
     this.running.push(relay);
     return relay;
   }

@@ -19,11 +19,21 @@ export interface SpawnedRelay {
   leave(): Promise<number | null>;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
+  /** Its exit code, once it is gone; null: a signal ended it. */
+  readonly ended: Promise<number | null>;
+  /** For an entry that listens. */
+  tell(message: string): void;
 }
 
-/** Only these variables, and nothing of the environment of whoever runs the tests. */
-export async function spawnRelay(variables: Readonly<Record<string, string>>): Promise<SpawnedRelay> {
-  const run = begin(variables);
+/**
+ * Only these variables, and nothing of the environment of whoever runs the tests.
+ * @param entry the script, where it is another than that of `npm start`
+ */
+export async function spawnRelay(
+  variables: Readonly<Record<string, string>>,
+  entry = START,
+): Promise<SpawnedRelay> {
+  const run = begin(variables, entry);
   const url = await eventually(() => {
     if (run.child.exitCode !== null) return '';
     const listening = /llm-relay listens on (\S+)/.exec(run.out)?.[1];
@@ -48,6 +58,8 @@ export async function spawnRelay(variables: Readonly<Record<string, string>>): P
       run.child.kill('SIGKILL');
       await run.ended;
     },
+    ended: run.ended,
+    tell: (message) => void run.child.send(message),
   };
 }
 
@@ -62,7 +74,7 @@ export async function failingStart(
   return { code, text: run.out + run.err };
 }
 
-function begin(variables: Readonly<Record<string, string>>) {
+function begin(variables: Readonly<Record<string, string>>, entry = START) {
   const env = {
     PATH: process.env['PATH'],
     PORT: '0',
@@ -71,7 +83,10 @@ function begin(variables: Readonly<Record<string, string>>) {
     RELAY_SPOOL_DIR: join(tmpdir(), 'llm-relay-test-spools', randomUUID()),
     ...variables,
   };
-  const child: ChildProcess = spawn(process.execPath, [START], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child: ChildProcess = spawn(process.execPath, [entry], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
   const run = {
     child,
     out: '',
