@@ -19,7 +19,7 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { affinityOf, sessionDigest } from './affinity.ts';
-import { CandidateMemo } from './candidate-memo.ts';
+import { CandidateMemo, type KnownCandidates } from './candidate-memo.ts';
 import type { CallForms } from './call-forms.ts';
 import { type Way, wayTo } from './candidates.ts';
 import { leftError } from './cut.ts';
@@ -111,41 +111,37 @@ export class Assigner {
 
   private async chance(call: Call, forms: CallForms, key: ApiKey): Promise<Chance> {
     const accounts = this.accounts.all();
-    const { candidates, considered } = this.memo.with(call, key);
-    if (candidates.length === 0) {
+    const known = this.memo.with(call, key);
+    if (known.candidates.length === 0) {
       throw noCandidate(call, this.memo.of({ ...call, operation: 'generate' }, key).length > 0);
     }
-    const pool = await this.expressible(call, forms, candidates, accounts);
-    const unsaid = pool === candidates ? [] : candidates.filter((one) => !pool.includes(one));
-    return { key, accounts, pool, unsaid: unsaid.map(({ accountId }) => accountId), considered };
+    const unable = await this.inexpressible(forms, known);
+    // The same array for as long as it is the same: calls of one batch send it once.
+    const { candidates, considered } = known;
+    const pool = unable.size === 0 ? candidates : candidates.filter((one) => !unable.has(one));
+    return { key, accounts, pool, unsaid: [...unable].map(({ accountId }) => accountId), considered };
   }
 
   /**
-   * Those whose dialect can say the whole call. @throws RelayError naming what none of them can say, before anything is
-   * taken
+   * Those whose dialect cannot say the whole call. @throws RelayError naming what none of them can say, before anything
+   * is taken
    */
-  private async expressible(
-    call: Call,
-    forms: CallForms,
-    candidates: readonly Candidate[],
-    accounts: readonly Account[],
-  ): Promise<readonly Candidate[]> {
-    const able: Candidate[] = [];
-    const known = new Map(accounts.map((account) => [account.id, account]));
+  private async inexpressible(forms: CallForms, known: KnownCandidates): Promise<ReadonlySet<Candidate>> {
+    const unable = new Set<Candidate>();
     let unsaid: CallError | undefined;
-    for (const candidate of candidates) {
-      const way = this.wayTo(call, known.get(candidate.accountId));
+    for (const { dialect, model, candidates } of known.manners) {
       try {
-        if (way !== undefined) await forms.of(way.dialect, way.model);
-        able.push(candidate);
+        await forms.of(dialect, model);
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
         unsaid ??= error;
+        for (const candidate of candidates) unable.add(candidate);
       }
     }
-    if (able.length === 0 && unsaid !== undefined) throw new RelayError('call-invalid', unsaid.message);
-    // The same array for as long as it is the same: calls of one batch send it once.
-    return able.length === candidates.length ? candidates : able;
+    if (unsaid !== undefined && unable.size === known.candidates.length) {
+      throw new RelayError('call-invalid', unsaid.message);
+    }
+    return unable;
   }
 
   private wayTo(call: Call, account: Account | undefined): (Way & { readonly account: Account }) | undefined {

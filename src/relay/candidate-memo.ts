@@ -1,32 +1,53 @@
 import { Injectable } from '@nestjs/common';
 import { AccountDirectory } from '../accounts/account-directory.ts';
+import type { DialectName } from '../dialects/dialect.ts';
 import type { ApiKey } from '../keys/api-key.ts';
 import type { Candidate } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
-import { type AskedCall, candidatesFor } from './candidates.ts';
+import { type AskedCall, candidatesFor, mayCall, wayTo } from './candidates.ts';
 import { type Considered, consideredFor } from './considered.ts';
 
 /** Models remembered for one key; a client that asks for more names than that is answered without memory. */
 const MOST_MODELS = 200;
+/** Candidates in all lists; beyond it everything is forgotten. One is some 80 bytes. */
+const MOST_CANDIDATES = 500_000;
+/** What a list weighs without any candidate. */
+const LIST = 16;
+
+/** Those who are asked the call in one dialect and under one name for its model. */
+export interface Manner {
+  readonly dialect: DialectName;
+  readonly model: string;
+  readonly candidates: readonly Candidate[];
+}
 
 /** With the accounts considered, which are told in the ledger, so that their JSON is made once, too. */
 export interface KnownCandidates {
   readonly candidates: readonly Candidate[];
+  /** Each candidate is in one of them. */
+  readonly manners: readonly Manner[];
   readonly considered: Considered;
 }
 
-type ByModel = Map<string, KnownCandidates>;
+interface Lists {
+  readonly byName: Map<string, KnownCandidates>;
+  /** How many each key has had made. */
+  readonly madeFor: WeakMap<ApiKey, number>;
+  weight: number;
+}
 
 /**
- * Who may serve a call, remembered for as long as neither the key nor any account changes: calls of one batch then
- * share one array, and admission sends it once.
+ * Who may serve a call, remembered for as long as no account changes. Keys that are bound alike (most are not bound at
+ * all) share their lists: calls of one batch then share one array, which admission sends once, and a hundred thousand
+ * keys over a thousand accounts need no list each.
  *
- * State: by snapshot of the accounts, by copy of the key, by model; what is replaced is forgotten with its snapshot.
+ * State: by snapshot of the accounts, by binding and model; what is replaced is forgotten with its snapshot.
  */
 @Injectable()
 export class CandidateMemo {
-  private readonly known = new WeakMap<readonly Account[], WeakMap<ApiKey, ByModel>>();
+  private readonly known = new WeakMap<readonly Account[], Lists>();
+  private readonly bindings = new WeakMap<ApiKey, string>();
 
   constructor(
     private readonly accounts: AccountDirectory,
@@ -38,23 +59,63 @@ export class CandidateMemo {
   }
 
   with(call: AskedCall, key: ApiKey): KnownCandidates {
-    const byModel = this.modelsOf(this.accounts.all(), key);
-    const name = JSON.stringify([call.dialect, call.operation, call.model, call.otherModels]);
-    const found = byModel.get(name);
-    if (found !== undefined) return found;
-    const from = [call, key, this.accounts.all(), (kind: string) => this.registry.get(kind)] as const;
-    const known = { candidates: candidatesFor(...from), considered: consideredFor(...from) };
-    if (byModel.size < MOST_MODELS) byModel.set(name, known);
-    return known;
+    const known = this.listOf(call, key);
+    return mayCall(key, call) ? known : { ...known, candidates: [], manners: [] };
   }
 
-  private modelsOf(accounts: readonly Account[], key: ApiKey): ByModel {
-    let byKey = this.known.get(accounts);
-    if (byKey === undefined) this.known.set(accounts, (byKey = new WeakMap()));
-    const known = byKey.get(key);
-    if (known !== undefined) return known;
-    const byModel: ByModel = new Map();
-    byKey.set(key, byModel);
-    return byModel;
+  private listOf(call: AskedCall, key: ApiKey): KnownCandidates {
+    const accounts = this.accounts.all();
+    const lists = this.listsOf(accounts);
+    const name = `${call.dialect} ${call.operation} ${this.bindingOf(key)} ${call.model}`;
+    const found = lists.byName.get(name);
+    if (found !== undefined) return found;
+    const made = this.make(call, key, accounts);
+    const times = lists.madeFor.get(key) ?? 0;
+    if (times >= MOST_MODELS) return made;
+    lists.madeFor.set(key, times + 1);
+    const weight = LIST + made.candidates.length;
+    if (lists.weight + weight > MOST_CANDIDATES) {
+      lists.byName.clear();
+      lists.weight = 0;
+    }
+    lists.byName.set(name, made);
+    lists.weight += weight;
+    return made;
+  }
+
+  private make(call: AskedCall, key: ApiKey, accounts: readonly Account[]): KnownCandidates {
+    const from = [call, key, accounts, (kind: string) => this.registry.get(kind)] as const;
+    const candidates = candidatesFor(...from);
+    const byId = new Map(accounts.map((account) => [account.id, account]));
+    const manners = new Map<string, Manner & { readonly candidates: Candidate[] }>();
+    for (const candidate of candidates) {
+      const account = byId.get(candidate.accountId);
+      const way = account && wayTo(call, account, this.registry.get(account.kind));
+      if (way === undefined) continue;
+      const { dialect, model } = way;
+      const manner = manners.get(`${dialect} ${model}`) ?? { dialect, model, candidates: [] };
+      manner.candidates.push(candidate);
+      manners.set(`${dialect} ${model}`, manner);
+    }
+    return { candidates, manners: [...manners.values()], considered: consideredFor(...from) };
+  }
+
+  private listsOf(accounts: readonly Account[]): Lists {
+    const found = this.known.get(accounts);
+    if (found !== undefined) return found;
+    const lists: Lists = { byName: new Map(), madeFor: new WeakMap(), weight: 0 };
+    this.known.set(accounts, lists);
+    return lists;
+  }
+
+  /** All that a key's list depends on but for its models. */
+  private bindingOf(key: ApiKey): string {
+    const found = this.bindings.get(key);
+    if (found !== undefined) return found;
+    const { accounts, groups, bindingPolicy } = key;
+    const binding =
+      accounts === null && groups === null ? '' : JSON.stringify([accounts, groups, bindingPolicy]);
+    this.bindings.set(key, binding);
+    return binding;
   }
 }

@@ -1,7 +1,7 @@
 import type { ApiKey } from '../keys/api-key.ts';
 import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import { candidatesFor, modelFamily, tierOf, upstreamModel } from './candidates.ts';
+import { candidatesFor, mayCall, modelFamily, tierOf, upstreamModel } from './candidates.ts';
 
 const upstream = {
   kind: 'k',
@@ -67,19 +67,21 @@ describe('the model policy of an account', () => {
   });
 });
 
+describe('the models of a key', () => {
+  it('are none by default, and every model that the body names must be among them', () => {
+    const beside = { ...call, otherModels: ['claude-opus'] };
+    expect(mayCall(key({ models: [] }), call)).toBe(false);
+    expect(mayCall(key({ models: ['claude-x'] }), call)).toBe(true);
+    expect(mayCall(key({ models: ['claude-x'] }), beside)).toBe(false);
+    expect(mayCall(key(), beside)).toBe(true);
+  });
+});
+
 describe('who may serve a call', () => {
-  it('is nobody for a key without models, and nobody disabled, unknown or of another dialect', () => {
-    expect(ids([account('a')], key({ models: [] }))).toEqual([]);
+  it('is nobody disabled, unknown or of another dialect', () => {
     expect(ids([account('a', { enabled: false })], key())).toEqual([]);
     expect(ids([account('a')], key(), () => undefined)).toEqual([]);
     expect(ids([account('a')], key(), () => ({ ...upstream, speaks: () => ['bedrock-invoke'] }))).toEqual([]);
-  });
-
-  it('is nobody when the body names another model that the key may not use', () => {
-    const narrow = key({ models: ['claude-x'] });
-    const beside = { ...call, otherModels: ['claude-opus'] };
-    expect(candidatesFor(beside, narrow, [account('a')], () => upstream)).toEqual([]);
-    expect(candidatesFor(beside, key(), [account('a')], () => upstream)).toHaveLength(1);
   });
 
   it('is every account for an unbound key, in one tier', () => {

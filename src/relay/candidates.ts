@@ -36,11 +36,14 @@ export function modelFamily(model: string): string {
   return model.replace(/(-\d{8}|-\d{3}|@\d+|-latest)$/, '');
 }
 
+/** To which accounts a key is bound. */
+type Bound = Pick<ApiKey, 'accounts' | 'groups' | 'bindingPolicy'>;
+
 /**
  * The tier of an account for a key: bound accounts first, then the groups in their order, then (with `fallback`) the
  * shared pool. An unbound key sees every account in tier 0. Undefined: not for this key.
  */
-export function tierOf(key: ApiKey, account: Account): number | undefined {
+export function tierOf(key: Bound, account: Account): number | undefined {
   if (key.accounts === null && key.groups === null) return 0;
   if (key.accounts?.includes(account.id) === true) return 0;
   const group = key.groups?.findIndex((id) => account.groups.includes(id)) ?? -1;
@@ -80,7 +83,7 @@ export type AskedCall = Pick<Call, 'dialect' | 'operation' | 'model' | 'otherMod
 /** The account as a candidate for the call, or why it is none. */
 export function fitOf(
   call: AskedCall,
-  key: ApiKey,
+  key: Bound,
   account: Account,
   upstream: Upstream | undefined,
 ): Candidate | Unfit {
@@ -99,14 +102,13 @@ export function mayCall(key: ApiKey, call: AskedCall): boolean {
   return [call.model, ...(call.otherModels ?? [])].every((model) => matchesAny(key.models, model));
 }
 
-/** Every account that may serve the call: its kind speaks the dialect or is translated to, its policy has the model, the key may use it. */
+/** Every account that serves such a call for a key that is bound so; what models the key may call is {@link mayCall}. */
 export function candidatesFor(
   call: AskedCall,
-  key: ApiKey,
+  key: Bound,
   accounts: readonly Account[],
   upstreamOf: (kind: string) => Upstream | undefined,
 ): readonly Candidate[] {
-  if (!mayCall(key, call)) return [];
   return accounts
     .map((account) => fitOf(call, key, account, upstreamOf(account.kind)))
     .filter((fit) => typeof fit !== 'string');

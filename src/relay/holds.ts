@@ -31,8 +31,8 @@ interface Known extends Ceiling {
  * What is held for a call until it ends: its estimate at the dearest price of all accounts that may serve it, since
  * the hold stays when the call moves.
  *
- * State: the dearest prices of each array of candidates, which is one model's for one key; forgotten with the array,
- * with any change of prices, and by time.
+ * State: the dearest prices of each array of candidates, which is one model's for keys that are bound alike; forgotten
+ * with the array, with any change of prices, and by time.
  */
 @Injectable()
 export class Holds {
