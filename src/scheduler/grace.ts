@@ -11,10 +11,13 @@ import { type Handed, HandedPlaces, type Vacancy } from './handed-places.ts';
 import { RateStamps } from './rate-stamps.ts';
 import type { Replica } from './replica.ts';
 import type { Settlement } from './settlement.ts';
+import { ADMIT } from './sql/admit-batch.ts';
 import type { Cooling } from './sql/cooldowns.ts';
 
 /** What waits for a person is looked at again after that: newer credentials are not seen here. */
 const LONGEST_COOLING_MS = 3_600_000;
+/** An outage in which nobody has asked in vain for so many times the grace is over with any answer. */
+const QUIET_TIMES = 10;
 
 /** What grace asks of its neighbours. */
 export interface GraceNeighbours {
@@ -39,10 +42,14 @@ export interface GraceNeighbours {
  * A replica that is cut off from a database which others still reach goes on in places that they take for free once
  * its epoch is dead: as many as its own calls held, and no longer than this lasts.
  *
- * States: there → away (from the first failure) → over (the time has passed; nothing more is admitted) → there.
+ * States: there → away (from the first failure) → over (the time has passed; nothing more is admitted) → there. Where
+ * admissions were asked in vain, only an admission's answer leads back: a database that answers heartbeats and nothing
+ * else would begin the time anew with each of them.
  */
 export class Grace {
   private since: number | undefined;
+  /** When an admission was last asked in vain during this outage. */
+  private vainAt: number | undefined;
   private readonly places = new HandedPlaces();
   private readonly stamps: RateStamps;
   /** What calls that were admitted here go on in, by request id; empty where nothing is limited. */
@@ -78,6 +85,7 @@ export class Grace {
   decide(request: AdmissionRequest, error: unknown): Decision | undefined {
     const { grace, keyId, lane } = request;
     const epoch = this.replica.last();
+    if (isAway(error)) this.vainAt = this.now();
     const mayBe = grace !== undefined && epoch !== undefined && isAway(error);
     if (!mayBe || !this.isOpen || !this.neighbours.isSafe()) return undefined;
     const { accounts, backInMs } = this.able(request, grace);
@@ -107,12 +115,15 @@ export class Grace {
   }
 
   /** The database answered what was asked at that moment: what is vacant is given back to it. */
-  answered(askedAt: number): void {
+  answered(askedAt: number, isAdmission: boolean): void {
     // What was answered before it went away comes in when it is gone.
     if (this.since === undefined || askedAt < this.since) return;
-    this.since = undefined;
-    this.stamps.tidy();
-    this.neighbours.changed(false);
+    if (isAdmission || this.isQuiet()) {
+      this.since = undefined;
+      this.vainAt = undefined;
+      this.stamps.tidy();
+      this.neighbours.changed(false);
+    }
     this.giveBack();
   }
 
@@ -151,6 +162,10 @@ export class Grace {
   /** Every vacant place is given back, for the last time: the relay leaves. */
   giveBack(): void {
     for (const vacancy of this.places.empty()) this.settle(vacancy);
+  }
+
+  private isQuiet(): boolean {
+    return this.vainAt === undefined || this.now() - this.vainAt > QUIET_TIMES * this.graceMs;
   }
 
   private vacate(vacancies: readonly Vacancy[]): void {
@@ -215,7 +230,7 @@ export function watched(db: Queryable, grace: Pick<Grace, 'answered' | 'failed'>
       const askedAt = performance.now();
       try {
         const rows = await db.run<Row>(statement, values);
-        grace.answered(askedAt);
+        grace.answered(askedAt, statement.name === ADMIT.name);
         return rows;
       } catch (error) {
         grace.failed(error);

@@ -6,7 +6,9 @@ import { NO_USAGE } from '../../src/dialects/dialect.ts';
 import {
   AdmissionUnavailable,
   type AdmissionRequest,
+  type Decision,
   type GraceTerms,
+  type Lease,
 } from '../../src/scheduler/admission.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { expectQuiet } from '../support/quiet.ts';
@@ -195,6 +197,7 @@ describe('grace, while the database is away,', () => {
 
   it('ends after its time, and begins anew with the next outage', async () => {
     const { database, scheduler } = await unsteady({ graceMs: 300 });
+    await scheduler.settle(settlement(await take(scheduler, request(FREE))));
     database.away = true;
     const first = await take(scheduler, request(FREE));
     const over = async (): Promise<boolean> => {
@@ -207,10 +210,38 @@ describe('grace, while the database is away,', () => {
     database.away = false;
     await scheduler.settle(settlement(first));
     await eventually(() => scheduler.readiness() === true);
+    await scheduler.settle(settlement(await take(scheduler, request(FREE))));
     database.away = true;
     const second = await take(scheduler, request(FREE));
     database.away = false;
     await scheduler.settle(settlement(second));
+  });
+
+  it('ends after its time although heartbeats are answered, and begins anew once an admission was', async () => {
+    const { database, scheduler } = await unsteady({ graceMs: 500 });
+    await scheduler.settle(settlement(await take(scheduler, request(FREE))));
+    const open: Lease[] = [];
+    const answer = async (): Promise<unknown> => {
+      const decision = await scheduler.admit(request(FREE)).catch((error: unknown) => error);
+      if (decision instanceof AdmissionUnavailable) return decision;
+      open.push(leased(decision as Decision));
+      return undefined;
+    };
+    database.unanswered.add('admit');
+    expect(await answer()).toBeUndefined();
+    await eventually(async () => (await answer()) instanceof AdmissionUnavailable);
+    // The beats come every 100 ms and are answered.
+    for (let turn = 0; turn < 5; turn += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(await answer()).toBeInstanceOf(AdmissionUnavailable);
+    }
+    expect(scheduler.readiness()).toBe(true);
+    database.unanswered.clear();
+    expect(await answer()).toBeUndefined();
+    database.unanswered.add('admit');
+    expect(await answer()).toBeUndefined();
+    database.unanswered.clear();
+    await Promise.all(open.map((lease) => scheduler.settle(settlement(lease))));
   });
 
   it('leaves nothing out when the replica is killed meanwhile: another replays its spool', async () => {

@@ -7,12 +7,15 @@ type Fault = (statement: Statement, run: () => Promise<unknown>) => Promise<unkn
 export class UnsteadyDatabase {
   /** While true, nothing gets through and nothing is sent. */
   away = false;
+  /** Statements of these names get no answer, whatever the others get. */
+  readonly unanswered = new Set<string>();
   private readonly faults: { readonly name: string; readonly fault: Fault }[] = [];
 
   /** For `SchedulingRig.replica`. */
   readonly wrap = (db: Queryable): Queryable => ({
     run: async <Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> => {
       if (this.away) throw new DatabaseUnavailable('connection');
+      if (this.unanswered.has(statement.name)) throw new DatabaseUnavailable('timeout');
       const run = () => db.run<Row>(statement, values);
       const at = this.faults.findIndex(({ name }) => name === statement.name);
       const [next] = at < 0 ? [] : this.faults.splice(at, 1);

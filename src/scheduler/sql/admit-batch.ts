@@ -2,7 +2,7 @@ import type { Queryable } from '../../database/statement.ts';
 import type { AdmissionRequest, Decision } from '../admission.ts';
 import { decodeAnswer, encodeBatch } from '../admission-batch.ts';
 
-const ADMIT = {
+export const ADMIT = {
   name: 'admit',
   text: `select admit_bound($1::uuid, $2::integer, $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::integer[],
     $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::boolean[], $14::uuid[],
