@@ -146,7 +146,7 @@ export class Assigner {
 
   private wayTo(call: Call, account: Account | undefined): (Way & { readonly account: Account }) | undefined {
     const way = account && wayTo(call, account, this.registry.get(account.kind));
-    return way && { ...way, account };
+    return way && { account, ...way };
   }
 
   private async ask(exchange: Exchange, call: Call, chance: Chance, arrivedAt: number): Promise<Decision> {
@@ -163,6 +163,7 @@ export class Assigner {
       grace: graceTerms(key, accounts),
       hold: this.holds.of(call, chance),
       session: sessionDigest(key.id, call),
+      preferredAccountId: undefined,
     };
     try {
       return await this.scheduler.admit(request, patienceOf(exchange, arrivedAt)).catch(asTold);
@@ -212,7 +213,7 @@ export class Assigner {
       ...(unsaidHere.length > 0 && { unsaid: unsaidHere }),
     };
     const by = { key, accounts, pool, unsaid, considered };
-    return { ...by, call, sent, lease, account, upstream, model, session, bound, decision };
+    return { call, sent, lease, account, upstream, model, session, bound, decision, ...by };
   }
 }
 

@@ -156,10 +156,10 @@ export class Attempt {
     await tell({
       type: 'head',
       status: answer.status,
-      headers: {
-        ...passage.headers(answer.headers),
-        ...(document && { 'content-length': String(document.length) }),
-      },
+      headers: Object.assign(
+        passage.headers(answer.headers),
+        document && { 'content-length': String(document.length) },
+      ),
       framing: call.framing,
       reader: passage.reader,
     });

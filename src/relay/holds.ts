@@ -47,7 +47,7 @@ export class Holds {
   of(call: Call, among: Pool): Hold | undefined {
     if (call.lane === 'count') return undefined;
     const known = this.knownOf(call, among);
-    return { ...estimate(call, known), unpriced: known.unpriced };
+    return { unpriced: known.unpriced, ...estimate(call, known) };
   }
 
   /** Those of the pool that have no known price for the call. */

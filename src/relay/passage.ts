@@ -35,7 +35,7 @@ export function passageOf(
   if (answer === undefined) {
     const bare = { end: () => undefined, whole: false, broken: false, headers };
     if (call.framing === 'event-stream') return { ...bare, ...wholeMessages(reader) };
-    return { ...bare, take: (bytes) => bytes, reader };
+    return { take: (bytes) => bytes, reader, ...bare };
   }
   const translated = sent.call.dialect !== call.dialect;
   return {

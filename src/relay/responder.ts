@@ -14,6 +14,9 @@ import type { RelayEvent, RelayHead } from './relay-event.ts';
 /** Unnamed event: a comment and a blank line; every SSE parser drops it. */
 const KEEP_ALIVE = ': keep-alive\n\n';
 
+/** Headers of an answer that comes piece by piece. */
+const STREAMED = { 'cache-control': 'no-store', 'x-accel-buffering': 'no' };
+
 /** How long a refused client that closes after its request is listened to, so that it can read why. */
 const LINGER_MS = 2_000;
 
@@ -187,12 +190,8 @@ class Answer {
   }
 
   private headersOf(head: RelayHead): Record<string, string> {
-    const streaming = head.framing !== 'json';
-    return {
-      ...head.headers,
-      ...relayHeaders(this.exchange),
-      ...(streaming ? { 'cache-control': 'no-store', 'x-accel-buffering': 'no' } : {}),
-    };
+    const streaming = head.framing !== 'json' ? STREAMED : undefined;
+    return Object.assign({}, head.headers, relayHeaders(this.exchange), streaming);
   }
 
   private write(bytes: Uint8Array | string): void {

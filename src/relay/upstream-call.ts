@@ -69,7 +69,7 @@ export class UpstreamCall {
     return {
       method: 'POST',
       url: upstream.address(call, account, model),
-      headers: { ...envelope.headers, 'content-type': 'application/json' },
+      headers: Object.assign({}, envelope.headers, { 'content-type': 'application/json' }),
       body: envelope.body,
     };
   }

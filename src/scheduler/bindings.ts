@@ -54,10 +54,8 @@ export class Bindings {
   ): Promise<D | Decision> {
     const { session } = request;
     const pending = session && this.pendingFor(session);
-    const decision = await ask({
-      ...request,
-      preferredAccountId: request.preferredAccountId ?? pending,
-    });
+    const prefers = pending !== undefined && request.preferredAccountId === undefined;
+    const decision = await ask(prefers ? { ...request, preferredAccountId: pending } : request);
     if (!decision?.admitted || pending === undefined || decision.bound?.accountId === pending)
       return decision;
     return { ...decision, bound: { accountId: pending, isParked: false } };
