@@ -187,10 +187,12 @@ describe('a relay whose Postgres goes away under load', () => {
 
   it('D5: that has no connection left for admission is a 503 before one is free; open streams go on', async () => {
     const { app } = rehearsal.replica(0);
+    const pool = app.get<HotPool>(HOT_POOL);
+    // Its breaker may still wait for the next probe.
+    await eventually(() => pool.run({ name: 'one', text: 'select 1' }, []));
     const stream = asking('Claude SSE', key, '[[sim: deltas=20 every=100]]');
     const streamed = send(rehearsal.url, stream);
     await eventually(() => expect(rehearsal.simulator.inFlight()).toBe(1));
-    const pool = app.get<HotPool>(HOT_POOL);
     const { poolTimeouts } = pool.stats();
     // Longer than anybody waits for a connection, shorter than a statement may take; more than there are connections.
     const sleeps = { name: 'sleep', text: 'select pg_sleep(1.3)' };
