@@ -109,7 +109,7 @@ export class Grace {
 
   /** The database could not be asked. */
   failed(error: unknown): void {
-    if (this.since !== undefined || this.graceMs === 0 || !isAway(error)) return;
+    if (this.since !== undefined || !isAway(error)) return;
     this.since = this.now();
     this.neighbours.changed(true);
   }

@@ -19,6 +19,7 @@ import { Bindings } from './bindings.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import { Entrance } from './entrance.ts';
 import { Grace, type GraceNeighbours, watched } from './grace.ts';
+import { LatelySettled } from './lately-settled.ts';
 import { Maintenance } from './maintenance.ts';
 import { Moves } from './moves.ts';
 import { Replays } from './replays.ts';
@@ -51,6 +52,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly ledger: Queryable;
   private readonly grace: Grace;
   private readonly strays = new Strays();
+  private readonly lately = new LatelySettled();
   private readonly replica: Replica;
   private readonly room: WaitingRoom;
   private readonly entrance: Entrance;
@@ -237,10 +239,20 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       freed: (settlement) => this.room.released(settlement.accountId, settlement),
       changed: (away) => {
         if (away) this.log.warn('the database is away');
-        else this.log.info('the database answers again');
+        else this.databaseIsBack();
       },
       admitted: () => this.metrics.graceAdmitted(),
     };
+  }
+
+  /** It may be another one than before, without what was committed last. */
+  private databaseIsBack(): void {
+    const again = this.lately.take();
+    this.log.info({ settledAgain: again.length }, 'the database answers again');
+    for (const settlement of again) {
+      this.spooling.end(settlement);
+      void this.settlements.settle(settlement);
+    }
   }
 
   private replays(): Replays {
@@ -268,6 +280,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       pending: (count) => this.metrics.pendingSettles(count),
       done: (settlement) => {
         this.spooling.settled(settlement);
+        this.lately.add(settlement);
         if (settlement.final) this.room.released(settlement.accountId, settlement);
       },
       delayed: (error, attempt) => {

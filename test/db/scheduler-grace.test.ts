@@ -91,6 +91,30 @@ describe('grace, while the database is away,', () => {
     );
   });
 
+  it.each([GRACE_MS, 0])(
+    'D9: forgets no settlement that a copy of the database which takes over has not heard of: %i ms of grace',
+    async (graceMs) => {
+      const { database, scheduler } = await unsteady({ graceMs });
+      const lease = await take(scheduler, request(undefined));
+      await rig.query('create table copied as select * from open_calls where request_id = $1', [
+        lease.requestId,
+      ]);
+      await scheduler.settle(settlement(lease, { costNanos: 0n }));
+      expect([await rows(), await places()]).toEqual([[expect.anything()], [0, 0]]);
+      // As the copy has it: the call is open, and its row is not there.
+      await rig.query('delete from ledger where request_id = $1', [lease.requestId]);
+      await rig.query('insert into open_calls select * from copied');
+      await rig.query('update key_state set in_use = in_use + 1 where id = $1', [key]);
+      await rig.query('update account_state set in_use = in_use + 1 where id = $1', [account]);
+      await rig.query('drop table copied');
+      database.away = true;
+      await new Promise((resolve) => setTimeout(resolve, 5 * QUICK.heartbeatMs));
+      database.away = false;
+      await eventually(async () => (await rows()).length === 1);
+      expect(await places()).toEqual([0, 0]);
+    },
+  );
+
   it('hands a limited place on from call to call, never two calls in one', async () => {
     const { database, scheduler } = await unsteady();
     const [first, second] = [

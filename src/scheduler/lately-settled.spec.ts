@@ -1,0 +1,31 @@
+import { NO_USAGE } from '../dialects/dialect.ts';
+import { LatelySettled } from './lately-settled.ts';
+import type { Settlement } from './settlement.ts';
+
+const numbered = (attempt: number): Settlement =>
+  ({ requestId: 'one', attempt, usage: NO_USAGE }) as unknown as Settlement;
+
+describe('what was settled lately', () => {
+  it('is what came in the ten seconds before the last one, and is taken once', () => {
+    let now = 0;
+    const lately = new LatelySettled(() => now);
+    for (const [at, attempt] of [
+      [0, 1],
+      [5_000, 2],
+      [11_000, 3],
+    ] as const) {
+      now = at;
+      lately.add(numbered(attempt));
+    }
+    now = 60_000;
+    expect(lately.take().map(({ attempt }) => attempt)).toEqual([2, 3]);
+    expect(lately.take()).toEqual([]);
+  });
+
+  it('is at most two thousand, the latest', () => {
+    const lately = new LatelySettled(() => 0);
+    for (let attempt = 1; attempt <= 2_500; attempt += 1) lately.add(numbered(attempt));
+    const taken = lately.take();
+    expect([taken.length, taken[0]?.attempt, taken.at(-1)?.attempt]).toEqual([2_000, 501, 2_500]);
+  });
+});

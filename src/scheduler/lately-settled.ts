@@ -1,0 +1,28 @@
+import type { Settlement } from './settlement.ts';
+
+const KEPT_MS = 10_000;
+const MOST = 2_000;
+
+/**
+ * Settlements that the ledger took in the last seconds. A standby that takes over may miss what the primary committed
+ * last: then rows of the ledger are gone, and calls that are over stand open for as long as this process lives. So what
+ * was settled before the database went away is sent again when it answers; where nothing is missing that changes
+ * nothing, for a settlement is idempotent. An outage in which nothing was asked, not even a heartbeat, is not noticed.
+ */
+export class LatelySettled {
+  private readonly kept: { readonly settlement: Settlement; readonly at: number }[] = [];
+
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  add(settlement: Settlement): void {
+    const now = this.now();
+    this.kept.push({ settlement, at: now });
+    const old = this.kept.findIndex(({ at }) => now - at < KEPT_MS);
+    this.kept.splice(0, Math.max(old, this.kept.length - MOST));
+  }
+
+  /** Those of the seconds before the last one that was added, oldest first, and no more of them afterwards. */
+  take(): readonly Settlement[] {
+    return this.kept.splice(0).map(({ settlement }) => settlement);
+  }
+}
