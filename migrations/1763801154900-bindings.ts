@@ -53,7 +53,7 @@ const TABLE = `
  * taken because it waits for a person. The bindings are read before anything is locked; one that changes meanwhile is
  * as good as the one before.
  */
-const ADMIT = `
+export const ADMIT = `
   create function admit_bound(
     p_epoch uuid, p_alive_ms integer,
     p_keys uuid[], p_accounts uuid[], p_kinds text[], p_families text[],

@@ -71,7 +71,7 @@ const OLD_SETTLE = olderSettle('p_final', ', p_final boolean[], p_teams text[]')
 );
 
 /** @throws Error where the text is not what this changes: each of `from` is there as often as it says, else once */
-function changed(
+export function changed(
   text: string,
   changes: readonly (readonly [from: string, to: string, times?: number])[],
 ): string {

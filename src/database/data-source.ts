@@ -18,6 +18,7 @@ import { ProofOfLimits1763801154500 } from '../../migrations/1763801154500-proof
 import { ReplicaHost1763801154800 } from '../../migrations/1763801154800-replica-host.ts';
 import { Bindings1763801154900 } from '../../migrations/1763801154900-bindings.ts';
 import { Decisions1763801154910 } from '../../migrations/1763801154910-decisions.ts';
+import { ClientIds1763801182500 } from '../../migrations/1763801182500-client-ids.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -40,6 +41,7 @@ export const MIGRATIONS = [
   ReplicaHost1763801154800,
   Bindings1763801154900,
   Decisions1763801154910,
+  ClientIds1763801182500,
 ];
 
 /**

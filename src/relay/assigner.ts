@@ -153,6 +153,7 @@ export class Assigner {
     const { key, pool, accounts } = chance;
     const request = {
       requestId: exchange.requestId,
+      clientRequestId: exchange.clientRequestId,
       keyId: key.id,
       keyVersion: key.version,
       lane: call.lane,

@@ -60,7 +60,10 @@ describe('a batch on the wire', () => {
       '{0,5,0,0}',
       '{0,6,0,0}',
       '{null,null,null,s}',
+      null,
     ]);
+    const named = { ...request('r1', 'k', []), clientRequestId: 'his, "own"' };
+    expect(encodeBatch([named, request('r2', 'k', [])]).values.at(-1)).toEqual(['his, "own"', null]);
   });
 
   it('reads leases, refusals and waits in the order of the requests', () => {

@@ -73,6 +73,7 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
     literal(requests.map((request) => request.hold?.nanos ?? 0)),
     literal(requests.map((request) => request.hold?.tokens ?? 0)),
     literal(requests.map((request) => request.session ?? 'null')),
+    clientIds(requests),
   ];
   return { values, accounts, keys };
 }
@@ -134,6 +135,12 @@ function teamsByKey(keys: readonly string[], paths: string): Map<string, readonl
   return new Map(
     paths.split('|').map((path, at) => [keys[at] ?? '', path.slice(1, -1).split(',').filter(Boolean)]),
   );
+}
+
+/** Null where nobody gave one. */
+function clientIds(requests: readonly AdmissionRequest[]): readonly (string | null)[] | null {
+  const given = requests.some(({ clientRequestId }) => clientRequestId !== undefined);
+  return given ? requests.map(({ clientRequestId }) => clientRequestId ?? null) : null;
 }
 
 /** An array literal of ids, numbers and booleans, none of which needs quotes. */

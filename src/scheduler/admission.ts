@@ -15,6 +15,8 @@ export interface Candidate {
 export interface AdmissionRequest {
   /** uuidv7; the ledger's id. Asking again with the same id and key, while its row is open, gives the same lease. */
   readonly requestId: string;
+  /** As the client gave it, for the ledger. */
+  readonly clientRequestId?: string | undefined;
   readonly keyId: string;
   readonly keyVersion: bigint;
   readonly lane: Lane;

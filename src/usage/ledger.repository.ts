@@ -73,7 +73,7 @@ export class LedgerRepository {
          union all
          select request_id, attempt, at, null, key_id, account_id, lane, door, kind, model, null,
            null, 'open', null, null, 0, 0, 0, 0, 0, 0, null, false, false, null,
-           null, null, null, null, null, 0
+           null, null, null, null, client_request_id, 0
          from open_calls where request_id = any ($1::uuid[])
        ) l
        left join api_keys k on k.id = l."keyId"

@@ -8,7 +8,7 @@ import { REPLICA_LOST } from '../../src/scheduler/spooling.ts';
 import { settleBatch } from '../../src/scheduler/sql/settle-batch.ts';
 import { UnpricedRepository } from '../../src/usage/unpriced.repository.ts';
 import { expectQuiet } from '../support/quiet.ts';
-import { ask, eventually, leased, SchedulingRig, settlement } from '../support/scheduling.ts';
+import { ask, eventually, leased, move, SchedulingRig, settlement } from '../support/scheduling.ts';
 
 const CLOCKS = { heartbeatMs: 100, epochTtlMs: 60_000, sweepMs: 50 };
 const HOLD = { nanos: 60n, tokens: 5, unpriced: new Set<string>() };
@@ -77,6 +77,26 @@ describe('corrections', () => {
     expect(await superseded()).toEqual([
       { revision: 0, outcome: 'orphaned', cost: 60 },
       { revision: 1, outcome: 'partial', cost: 20 },
+    ]);
+  });
+
+  it('stand in for a call that its client can find by the id that it gave', async () => {
+    const named = { clientRequestId: 'mine, "too"' };
+    const [first, second] = await Promise.all(
+      [named, {}].map(async (more) =>
+        leased(await frozen.admit(ask(key, [account], { hold: HOLD, ...more }))),
+      ),
+    );
+    const moved = leased(await frozen.move(move(first!, [await rig.account()])));
+    expect(moved.attempt).toBe(2);
+    await orphan(first!);
+    const ids = await rig.query(
+      'select request_id, attempt, client_request_id from ledger order by request_id, attempt',
+    );
+    expect(ids).toEqual([
+      { request_id: first!.requestId, attempt: 1, client_request_id: 'mine, "too"' },
+      { request_id: first!.requestId, attempt: 2, client_request_id: 'mine, "too"' },
+      { request_id: second!.requestId, attempt: 1, client_request_id: null },
     ]);
   });
 

@@ -53,6 +53,21 @@ describe('replicas of an older build', () => {
     expect(used).toEqual([{ total_used: '21' }, { total_used: '21' }]);
   });
 
+  it('admit sessions with the signature before clients had ids of theirs there', async () => {
+    const [key, account] = [await rig.key(), await rig.account()];
+    const request = { ...ask(key, [account]), clientRequestId: 'not told' };
+    const values = encodeBatch([request]).values.slice(0, 22);
+    const [row] = await rig.query<{ answer: string }>(
+      `select admit_bound($1::uuid, 60000, $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::integer[], $7::integer[],
+         $8::integer[], $9::bigint[], $10::integer[], $11::integer[], $12::boolean[], $13::uuid[], $14::integer[],
+         $15::bigint[], $16::boolean[], $17::integer[], $18::text[], $19::text[], $20::integer[], $21::bigint[],
+         $22::bigint[], true, $23::uuid[]) as answer`,
+      [epoch, ...values],
+    );
+    expect(row?.answer).toMatch(/^\d{16};1;/);
+    expect(await settle(request.requestId, key, account)).toEqual([{ done: [1, 1] }]);
+  });
+
   it.each([
     ['a rate', { requestsPerMinute: 1 }],
     ['a budget', { budgets: { day: 21 } }],

@@ -38,7 +38,7 @@ export async function compareBooks(databaseUrl: string, simulator: Simulator): P
     rows.filter(({ outcome }) => outcome === 'completed'),
     ({ client }) => client ?? '',
   );
-  // The sweeper knows no client's id; each of its rows stands for one attempt.
+  // Where older builds admitted, the sweeper knows no client's id; each of its rows stands for one attempt.
   const nameless = rows.filter(({ client }) => client === null).length;
   const missing = [...sent].reduce((sum, [id, times]) => sum + Math.max(0, times - (booked.get(id) ?? 0)), 0);
   return {

@@ -7,7 +7,7 @@ export const ADMIT = {
   text: `select admit_bound($1::uuid, $2::integer, $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::integer[],
     $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::boolean[], $14::uuid[],
     $15::integer[], $16::bigint[], $17::boolean[], $18::integer[], $19::text[], $20::text[], $21::integer[],
-    $22::bigint[], $23::bigint[], true, $24::uuid[]) as answer`,
+    $22::bigint[], $23::bigint[], true, $24::uuid[], $25::text[]) as answer`,
 };
 
 /**
