@@ -38,11 +38,14 @@ interface Running {
  *
  * States: off | waiting for an epoch → writing to the folder of that epoch ↔ not writing (full, or the disk fails) →
  * closed. With a new epoch everything moves into a new folder; the old one may be replayed by others meanwhile. What
- * they booked of an attempt that had not ended, the true settlement corrects.
+ * they booked of an attempt that had not ended, the true settlement corrects. Where the new one cannot be made, the old
+ * one keeps what it holds until it can, and what ends meanwhile is settled without the spool.
  */
 export class Spooling {
   private readonly running = new Map<string, Running>();
   private folder: SpoolFolder | undefined;
+  /** Of earlier epochs, the latest first: they hold what could not be moved yet. */
+  private before: SpoolFolder[] = [];
   private place: { readonly root: string; readonly epoch: string } | undefined;
   private readonly limits: SpoolLimits;
 
@@ -72,14 +75,9 @@ export class Spooling {
     const { spoolDir } = this.settings;
     if (spoolDir === undefined) return;
     this.place = { root: join(spoolDir, installation), epoch };
-    const before = this.folder;
-    this.folder = this.open();
-    if (before === undefined) return;
-    for (const [id, text] of [...before.texts()]) {
-      this.folder?.append(id, text);
-      before.done(id);
-    }
-    void before.close();
+    if (this.folder !== undefined) this.before.unshift(this.folder);
+    this.folder = undefined;
+    this.enter();
   }
 
   /** Before anything goes upstream. */
@@ -105,19 +103,43 @@ export class Spooling {
 
   /** The ledger has it. */
   settled(settlement: Settlement): void {
-    this.folder?.done(idOfSettlement(settlement));
+    const id = idOfSettlement(settlement);
+    this.folder?.done(id);
+    for (const folder of this.before) folder.done(id);
   }
 
   /** Every few seconds. */
   tend(): void {
-    this.folder ??= this.open();
+    if (this.folder === undefined) this.enter();
+    else this.moveIn(this.folder);
     for (const running of this.running.values()) this.checkpoint(running);
     this.folder?.tidy();
     this.events.state(this.state, this.folder?.size ?? 0);
   }
 
+  /** What could not be moved stays where it is, for a replay. */
   async close(): Promise<void> {
-    await this.folder?.close();
+    await Promise.all([this.folder?.close(), ...this.before.map((folder) => folder.close())]);
+  }
+
+  /** Into a folder of this epoch: with what earlier ones hold, and what runs and stands in none. */
+  private enter(): void {
+    this.folder = this.open();
+    if (this.folder === undefined) return;
+    this.moveIn(this.folder);
+    for (const [id, { snapshot, seen }] of this.running) {
+      if (!this.folder.holds(id)) this.write(snapshot(), seen === 0 ? OPENED : SEEN);
+    }
+  }
+
+  private moveIn(folder: SpoolFolder): void {
+    this.before = this.before.filter((old) => {
+      for (const [id, text] of [...old.texts()]) {
+        if (folder.append(id, text)) for (const each of this.before) each.done(id);
+      }
+      if (old.isEmpty) void old.close();
+      return !old.isEmpty;
+    });
   }
 
   private open(): SpoolFolder | undefined {
@@ -143,7 +165,9 @@ export class Spooling {
 
   private write(settlement: Settlement, stage?: Stage): void {
     const text = textOfSettlement(settlement, stage);
-    const written = this.folder?.append(idOfSettlement(settlement), text) ?? false;
+    const id = idOfSettlement(settlement);
+    const written = this.folder?.append(id, text) ?? false;
+    if (written) for (const folder of this.before) folder.done(id);
     this.events.record(written);
   }
 }

@@ -75,6 +75,15 @@ export class SpoolFolder {
     return this.bytes;
   }
 
+  /** Every key is done. */
+  get isEmpty(): boolean {
+    return this.kept.size === 0;
+  }
+
+  holds(key: string): boolean {
+    return this.kept.has(key);
+  }
+
   /** What was last written of each key that is not done. */
   *texts(): Generator<[key: string, text: string]> {
     for (const [key, { text }] of this.kept) yield [key, text];
