@@ -3,13 +3,22 @@ import { untilReset } from '../upstream/retry-after.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
-const LIMITS = {
-  requests: 'requests',
-  tokens: 'tokens',
-  'input-tokens': 'input',
-  'output-tokens': 'output',
-} as const;
-const WINDOWS = ['5h', '7d'] as const;
+/** Names of headers that tell of one limit; made once, since every answer is asked for all of them. */
+const LIMITS = (
+  [
+    ['requests', 'requests'],
+    ['tokens', 'tokens'],
+    ['input-tokens', 'input'],
+    ['output-tokens', 'output'],
+  ] as const
+).map(([name, of]) => {
+  const header = (what: string): string => `anthropic-ratelimit-${name}-${what}`;
+  return { of, remaining: header('remaining'), limit: header('limit'), reset: header('reset') };
+});
+const WINDOWS = ['5h', '7d'].map((name) => ({
+  utilization: `anthropic-ratelimit-unified-${name}-utilization`,
+  reset: `anthropic-ratelimit-unified-${name}-reset`,
+}));
 
 /**
  * What is left of an API key's limits a minute: `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-`
@@ -19,14 +28,13 @@ const WINDOWS = ['5h', '7d'] as const;
  * says nothing of how much is left, and is not read.
  */
 export function claudeHeadroom(headers: Headers, now: number): readonly Headroom[] {
-  const limits = Object.entries(LIMITS).map(([name, of]) => {
-    const text = (what: string): string | undefined => headers[`anthropic-ratelimit-${name}-${what}`];
-    return headroomOf(of, { remaining: text('remaining'), limit: text('limit'), reset: text('reset') }, now);
-  });
-  const windows = WINDOWS.map((name): Headroom | undefined => {
-    const used = headers[`anthropic-ratelimit-unified-${name}-utilization`]?.trim() ?? '';
+  const limits = LIMITS.map(({ of, remaining, limit, reset }) =>
+    headroomOf(of, { remaining: headers[remaining], limit: headers[limit], reset: headers[reset] }, now),
+  );
+  const windows = WINDOWS.map(({ utilization, reset }): Headroom | undefined => {
+    const used = headers[utilization]?.trim() ?? '';
     if (!/^\d{1,3}(\.\d{1,20})?$/.test(used)) return undefined;
-    const resetMs = untilReset(headers[`anthropic-ratelimit-unified-${name}-reset`], now);
+    const resetMs = untilReset(headers[reset], now);
     return { of: 'share', remaining: Math.max(1 - Number(used), 0), limit: 1, resetMs };
   });
   return [...limits, ...windows].filter((one) => one !== undefined);

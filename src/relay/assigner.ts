@@ -119,7 +119,8 @@ export class Assigner {
     // The same array for as long as it is the same: calls of one batch send it once.
     const { candidates, considered } = known;
     const pool = unable.size === 0 ? candidates : candidates.filter((one) => !unable.has(one));
-    return { key, accounts, pool, unsaid: [...unable].map(({ accountId }) => accountId), considered };
+    const unsaid = [...unable].map(({ accountId }) => accountId);
+    return { key, accounts, pool, unsaid, considered, session: sessionDigest(key.id, call) };
   }
 
   /**
@@ -150,7 +151,7 @@ export class Assigner {
   }
 
   private async ask(exchange: Exchange, call: Call, chance: Chance, arrivedAt: number): Promise<Decision> {
-    const { key, pool, accounts } = chance;
+    const { key, pool, accounts, session } = chance;
     const request = {
       requestId: exchange.requestId,
       clientRequestId: exchange.clientRequestId,
@@ -163,7 +164,7 @@ export class Assigner {
       kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
       grace: graceTerms(key, accounts),
       hold: this.holds.of(call, chance),
-      session: sessionDigest(key.id, call),
+      session,
       preferredAccountId: undefined,
     };
     try {
@@ -199,10 +200,9 @@ export class Assigner {
     const way = this.wayTo(call, chosen);
     if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
     const { account, upstream, model, dialect } = way;
-    const { key, accounts, pool, considered } = chance;
+    const { key, accounts, pool, considered, session } = chance;
     // Made before admission from the same settings, so that nothing can be refused now.
     const sent = await forms.of(dialect, model);
-    const session = sessionDigest(key.id, call);
     const serves = (id: string): boolean => this.memo.of(call, key).some(({ accountId }) => accountId === id);
     const affinity = affinityOf(call, bound, account.id, serves);
     const { unsaid } = chance;
@@ -213,8 +213,8 @@ export class Assigner {
       ...how,
       ...(unsaidHere.length > 0 && { unsaid: unsaidHere }),
     };
-    const by = { key, accounts, pool, unsaid, considered };
-    return { call, sent, lease, account, upstream, model, session, bound, decision, ...by };
+    const by = { key, accounts, pool, unsaid, considered, session };
+    return { call, sent, lease, account, upstream, model, bound, decision, ...by };
   }
 }
 

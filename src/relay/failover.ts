@@ -6,6 +6,7 @@ import type { Env } from '../config/env.ts';
 import { AdmissionUnavailable, type Decision } from '../scheduler/admission.ts';
 import { backoffMs } from '../scheduler/backoff.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import { orCut } from '../upstream/or-cut.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { Assigner } from './assigner.ts';
 import type { CallForms } from './call-forms.ts';
@@ -159,7 +160,8 @@ export class Failover {
   }
 
   /** False when the client left meanwhile. */
-  private async pause({ flow }: Exchange, ms: number): Promise<boolean> {
-    return sleep(ms, true, { signal: flow.signal }).catch(() => false);
+  private async pause({ flow: { signal } }: Exchange, ms: number): Promise<boolean> {
+    if (signal.aborted) return false;
+    return orCut(sleep(ms, true), signal).catch(() => false);
   }
 }

@@ -1,3 +1,5 @@
+import { Cancellation } from '../upstream/cancellation.ts';
+
 /**
  * The valve between a client and the run that serves it. RxJS has no demand, so the responder closes the valve when
  * the client's socket is full and the run waits at it after every event.
@@ -18,15 +20,22 @@ export class Left extends Error {
   }
 }
 
+/** As an AbortSignal is listened to, at a small part of its cost: there is one for each call. */
+export class Leaving extends Cancellation {
+  addEventListener(type: 'abort', listener: () => void, _options: { readonly once: true }): void {
+    this.once(type, listener);
+  }
+
+  removeEventListener(type: 'abort', listener: () => void): void {
+    this.off(type, listener);
+  }
+}
+
 export class Flow {
-  private readonly controller = new AbortController();
+  /** Aborted with a {@link Left} when the call is to stop. */
+  readonly signal = new Leaving();
   private gate: Promise<void> | undefined;
   private open: (() => void) | undefined;
-
-  /** Aborted with a {@link Left} when the call is to stop. */
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
 
   pause(): void {
     if (this.gate !== undefined || this.signal.aborted) return;
@@ -47,7 +56,7 @@ export class Flow {
   }
 
   leave(reason: LeaveReason): void {
-    if (!this.signal.aborted) withoutStacks(() => this.controller.abort(new Left(reason)));
+    if (!this.signal.aborted) withoutStacks(() => this.signal.abort(new Left(reason)));
     this.resume();
   }
 }

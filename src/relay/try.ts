@@ -16,6 +16,8 @@ export interface Chance {
   /** Ids of those that may serve it, and cannot say it. */
   readonly unsaid: readonly string[];
   readonly considered: Considered;
+  /** The digest of the call's session. */
+  readonly session: string | undefined;
 }
 
 /** One try of a call: the account that the lease names, under the name it knows the model by. */
@@ -28,8 +30,7 @@ export interface Try extends Chance {
   readonly account: Account;
   readonly upstream: Upstream;
   readonly model: string;
-  /** The digest of the call's session, and the account that it was bound to at admission. */
-  readonly session: string | undefined;
+  /** The account that the call's session was bound to at admission. */
   readonly bound: Bound | undefined;
   readonly decision: AttemptDecision;
   /** On a connection of its own: one that was kept open has just broken. */

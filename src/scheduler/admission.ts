@@ -62,12 +62,19 @@ export interface Hold {
   readonly unpriced: ReadonlySet<string>;
 }
 
+/** What is needed of an AbortSignal to hear that nobody waits any more: one is taken, and what is cheaper to make. */
+export interface LeaveSignal extends Pick<AbortSignal, 'aborted' | 'throwIfAborted'> {
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void, options: { readonly once: true }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** How a call waits for a place where all are taken. Without it, a call is refused at once. */
 export interface Patience {
   /** `performance.now()` when the call first asked: calls of one key wait in this order, also after asking anew. */
   readonly arrivedAt: number;
   /** Aborted when nobody wants the place any more; its reason is thrown. */
-  readonly signal: AbortSignal;
+  readonly signal: LeaveSignal;
   /** Not beyond this `performance.now()`, whatever the settings allow. */
   readonly until?: number;
   /** Told how long the call stood in line and what for, once for each time that it did. */

@@ -1,6 +1,6 @@
 import type { Lane } from '../dialects/dialect.ts';
 import type { SchedulerSettings } from './clocks.ts';
-import type { Decision, Refusal } from './admission.ts';
+import type { Decision, LeaveSignal, Refusal } from './admission.ts';
 import { FULL, Round, type Waiter, WaitingLines } from './waiting-lines.ts';
 import type { Wish } from './wish.ts';
 
@@ -34,7 +34,7 @@ export interface Ticket {
   readonly lane: Lane;
   readonly arrivedAt: number;
   readonly until: number;
-  readonly signal: AbortSignal;
+  readonly signal: LeaveSignal;
   readonly wish: Wish;
   readonly needsKey: boolean;
   /** Undefined: not asked yet, since others of its key were before it. */
