@@ -131,7 +131,7 @@ describe('a Postgres that is restarted again and again under load', () => {
 function statuses(refused: readonly Told[]): string {
   const found = new Map<string, number>();
   for (const { status, said } of refused) {
-    const what = `${status ?? 'no answer'} ${said.slice(0, 120)}`;
+    const what = `${status ?? 'no answer'} ${said.replace(/"request_id".*/, '').slice(0, 120)}`;
     found.set(what, (found.get(what) ?? 0) + 1);
   }
   return [...found].map(([what, times]) => `${times} x ${what}`).join('; ');
