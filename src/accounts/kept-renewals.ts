@@ -56,7 +56,13 @@ export class KeptRenewals {
 
   forget(accountId: string): void {
     this.kept.delete(accountId);
-    if (this.folder !== undefined) rmSync(join(this.folder, accountId), { force: true });
+    if (this.folder === undefined) return;
+    try {
+      rmSync(join(this.folder, accountId), { force: true });
+    } catch (error) {
+      // What stays is outdated, and is known by its version.
+      this.log.warn({ err: error, accountId }, 'a renewed credential cannot be removed from the disk');
+    }
   }
 
   /** Accounts of which something lies on the disk. */
