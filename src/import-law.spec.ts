@@ -40,6 +40,7 @@ const LAW: Readonly<Record<string, readonly string[]>> = {
   openai: LOW.concat('access', 'keys', 'upstream', 'relay'),
   bedrock: LOW.concat('access', 'keys', 'upstream', 'relay'),
   root: LOW.concat('access', 'keys', 'relay'),
+  workers: LOW.concat('health'),
 };
 const ENTRIES = new Set(['', 'cli', 'openapi']);
 

@@ -41,7 +41,18 @@ export interface Relay {
 export async function startRelay(env: Env): Promise<Relay> {
   if (env.databaseUrl === undefined) throw new Error('startRelay needs a database');
   await runMigrations(env.databaseUrl);
+  return bootRelay(env);
+}
 
+/**
+ * Boots and listens on a database that has been migrated.
+ *
+ * @param prepare asked before anything listens
+ */
+export async function bootRelay(
+  env: Env,
+  prepare: (app: NestExpressApplication) => void = () => undefined,
+): Promise<Relay> {
   const http = express();
   http.disable('x-powered-by').disable('etag');
   http.enable('case sensitive routing').enable('strict routing');
@@ -50,11 +61,12 @@ export async function startRelay(env: Env): Promise<Relay> {
     new ExpressAdapter(http),
     {
       bodyParser: false,
-      logger: new NestLogger(createLogger(env.logLevel)),
+      logger: new NestLogger(createLogger(env.logLevel, undefined, env.worker)),
       abortOnError: false,
     },
   );
   try {
+    prepare(app);
     return await listen(env, app, http);
   } catch (error) {
     await app.close();

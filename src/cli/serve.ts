@@ -1,7 +1,26 @@
+import { fileURLToPath } from 'node:url';
 import type { Env } from '../config/env.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded-postgres.ts';
-import { type Relay, startRelay } from '../main.ts';
+import { runMigrations } from '../database/migrate.ts';
+import { startRelay } from '../main.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { Workers } from '../workers/workers.ts';
 import { describeFailure, leaveOnSignals } from './departure.ts';
+
+const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url));
+/** Postgres allows 100 unless told otherwise; each process that serves has 16 at most, and one that listens. */
+const CONNECTIONS = 100;
+const CONNECTIONS_OF_A_WORKER = 20;
+
+/** A relay in this process, or workers below it. */
+export interface Serving {
+  readonly url: string;
+  readonly firstAdminToken: string | undefined;
+  /** Rejects when it serves no more and cannot help it. */
+  readonly lost?: Promise<never>;
+  close(): Promise<void>;
+  hurry(): void;
+}
 
 /**
  * Runs a relay until a signal, and beneath it the embedded Postgres when no DATABASE_URL names another. Whatever
@@ -11,22 +30,26 @@ import { describeFailure, leaveOnSignals } from './departure.ts';
  */
 export async function serve(
   readEnv: () => Env,
-  then: (relay: Relay) => Promise<(() => Promise<void>) | undefined>,
+  then: (relay: Serving) => Promise<(() => Promise<void>) | undefined>,
 ): Promise<void> {
   let postgres: EmbeddedPostgres | undefined;
-  let relay: Relay | undefined;
+  let relay: Serving | undefined;
   let endBeside: (() => Promise<void>) | undefined;
 
-  const start = async (): Promise<void> => {
+  const start = async (): Promise<Serving> => {
     const env = readEnv();
     if (env.databaseUrl === undefined) {
       postgres = await startEmbeddedPostgres({
         dataDir: env.dataDir,
         tell: (sentence) => console.error(sentence),
+        settings: {
+          max_connections: CONNECTIONS + (env.workers > 1 ? env.workers * CONNECTIONS_OF_A_WORKER : 0),
+        },
       });
     }
-    relay = await startRelay({ ...env, databaseUrl: env.databaseUrl ?? postgres?.url });
+    relay = await begin({ ...env, databaseUrl: env.databaseUrl ?? postgres?.url });
     endBeside = await then(relay);
+    return relay;
   };
   const end = async (): Promise<void> => {
     await relay?.close();
@@ -46,7 +69,9 @@ export async function serve(
     hurry: () => relay?.hurry(),
   });
   try {
-    await starting;
+    await (
+      await starting
+    ).lost;
   } catch (error) {
     // When asked to leave in the middle of a start, its failure is of no interest.
     if (asked) return;
@@ -54,4 +79,11 @@ export async function serve(
     await end().catch(() => undefined);
     process.exit(1);
   }
+}
+
+/** Several workers find a database that was migrated once, before the first of them. */
+async function begin(env: Env): Promise<Serving> {
+  if (env.workers === 1 || env.databaseUrl === undefined) return startRelay(env);
+  await runMigrations(env.databaseUrl);
+  return Workers.start(env, WORKER, createLogger(env.logLevel));
 }

@@ -60,7 +60,8 @@ describe('the environment', () => {
     ['RELAY_LOG_LEVEL', 'loud'],
     ['RELAY_CONFIG_HINT', 'maybe'],
     ['RELAY_METRICS_PORT', 'x'],
-    ['RELAY_WORKERS', '2'],
+    ['RELAY_WORKERS', '0'],
+    ['RELAY_WORKERS', '65'],
     ['RELAY_DB_GRACE_SECONDS', '301'],
   ])('is refused by the name of the variable, never with its value (A13): %s = %j', (name, value) => {
     const told = problems({ [name]: value });

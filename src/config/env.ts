@@ -39,6 +39,10 @@ export interface Env {
   readonly drainSeconds: number;
   /** After SIGTERM, how long connections are still accepted while balancers notice. */
   readonly drainAcceptSeconds: number;
+  /** Processes that serve on this machine, each a replica of its own behind one port. */
+  readonly workers: number;
+  /** Which of them this process is, from 1; undefined: it serves alone. */
+  readonly worker: number | undefined;
   readonly maxBodyBytes: number;
   /** Request bodies held in memory at once, all calls together. */
   readonly maxBodiesBytes: number;
@@ -115,14 +119,6 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
     return value;
   };
   const ms = (name: string, fallback: number): number => whole(name, fallback, 1, 86_400_000);
-  const notYet = (name: string, neutral: string): void => {
-    const value = text(name);
-    if (value !== undefined && value !== neutral) {
-      problems.push(`${name} is not offered by this build; leave it out or set it to ${neutral}`);
-    }
-  };
-
-  notYet('RELAY_WORKERS', '1');
 
   const databaseUrl = text('DATABASE_URL');
   if (databaseUrl !== undefined && !DATABASE_URL.test(databaseUrl)) problems.push(DATABASE_URL_RULE);
@@ -166,6 +162,8 @@ export function readEnv(source: Readonly<Record<string, string | undefined>>): E
     queueMax: whole('RELAY_QUEUE_MAX', 1_000, 1, 100_000),
     drainSeconds: whole('RELAY_DRAIN_SECONDS', 300, 0, 86_400),
     drainAcceptSeconds: whole('RELAY_DRAIN_ACCEPT_SECONDS', 5, 0, 300),
+    workers: whole('RELAY_WORKERS', 1, 1, 64),
+    worker: undefined,
     maxBodyBytes: whole('RELAY_MAX_BODY_BYTES', 32 * MIB, 1024, 1024 * MIB),
     maxBodiesBytes: whole('RELAY_MAX_BODIES_BYTES', 256 * MIB, 1024, 65_536 * MIB),
     metricsToken: secret('RELAY_METRICS_TOKEN', 16),

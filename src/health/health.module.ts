@@ -4,12 +4,13 @@ import { MetricsController } from './metrics.controller.ts';
 import { MetricsGuard } from './metrics.guard.ts';
 import { MetricsServer } from './metrics-server.ts';
 import { Readiness } from './readiness.ts';
+import { Scrape } from './scrape.ts';
 
-/** Global for {@link Readiness}: shutdown sets it, other rooms register their checks. */
+/** Global for {@link Readiness}: shutdown sets it, other rooms register their checks; and for {@link Scrape}. */
 @Global()
 @Module({
   controllers: [HealthController, MetricsController],
-  providers: [Readiness, MetricsGuard, MetricsServer],
-  exports: [Readiness],
+  providers: [Readiness, Scrape, MetricsGuard, MetricsServer],
+  exports: [Readiness, Scrape],
 })
 export class HealthModule {}

@@ -5,8 +5,8 @@ import type { Logger } from 'pino';
 import { ENV } from '../config/config.module.ts';
 import type { Env } from '../config/env.ts';
 import { LOGGER } from '../telemetry/logger.ts';
-import { Metrics } from '../telemetry/metrics.ts';
 import { mayReadMetrics } from './metrics.guard.ts';
+import { Scrape } from './scrape.ts';
 
 /**
  * Metrics on a port of their own (`RELAY_METRICS_PORT`), open from boot until the end of the drain. A configured
@@ -19,7 +19,7 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
   constructor(
     @Inject(ENV) private readonly env: Env,
     @Inject(LOGGER) private readonly log: Logger,
-    private readonly metrics: Metrics,
+    private readonly scrape: Scrape,
   ) {}
 
   /** Undefined while not listening. */
@@ -67,7 +67,6 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     if (this.env.metricsToken !== undefined && !mayReadMetrics(authorization, this.env.metricsToken)) {
       return { status: 401, type, body: 'the metrics token is missing or wrong\n' };
     }
-    const { registry } = this.metrics;
-    return { status: 200, type: registry.contentType, body: await registry.metrics() };
+    return { status: 200, type: this.scrape.contentType, body: await this.scrape.text() };
   }
 }

@@ -11,8 +11,8 @@ import {
 } from '@nestjs/swagger';
 import type { ServerResponse } from 'node:http';
 import { Policy } from '../access/route-policy.ts';
-import { Metrics } from '../telemetry/metrics.ts';
 import { MetricsGuard } from './metrics.guard.ts';
+import { Scrape } from './scrape.ts';
 
 /** As every refusal outside of the doors; described with the administrators' routes. */
 const PROBLEM = { 'application/problem+json': { schema: { $ref: getSchemaPath('ProblemDto') } } };
@@ -20,20 +20,23 @@ const PROBLEM = { 'application/problem+json': { schema: { $ref: getSchemaPath('P
 @ApiTags('health')
 @Controller()
 export class MetricsController {
-  constructor(private readonly metrics: Metrics) {}
+  constructor(private readonly scrape: Scrape) {}
 
   @Get('metrics')
   @Policy('metrics')
   @UseGuards(MetricsGuard)
   @ApiBearerAuth('metrics')
-  @ApiOperation({ operationId: 'getMetrics', summary: 'Prometheus metrics of this process' })
+  @ApiOperation({
+    operationId: 'getMetrics',
+    summary: 'Prometheus metrics of this process, or of all workers behind this port',
+  })
   @ApiProduces('text/plain')
   @ApiOkResponse({ description: 'Prometheus text format 0.0.4', schema: { type: 'string' } })
   @ApiUnauthorizedResponse({ description: 'The metrics token is missing or wrong', content: PROBLEM })
   @ApiNotFoundResponse({ description: 'No metrics token is configured', content: PROBLEM })
   async read(@Res() response: ServerResponse): Promise<void> {
-    const text = await this.metrics.registry.metrics();
-    response.setHeader('content-type', this.metrics.registry.contentType);
+    const text = await this.scrape.text();
+    response.setHeader('content-type', this.scrape.contentType);
     response.end(text);
   }
 }

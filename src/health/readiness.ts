@@ -7,6 +7,9 @@ export type ReadinessCheck = () => boolean | string;
 
 export type ReadinessState = 'ready' | 'degraded' | 'draining' | 'unavailable';
 
+const OTHERS = 'the other workers';
+const FEWER = 'the number of workers';
+
 /**
  * Whether a load balancer should send calls here. States: `ready` while every check says so; `degraded` while one says
  * no that costs only safety: calls are served; `unavailable` while any other does not (back by itself); `draining` from
@@ -39,6 +42,22 @@ export class Readiness {
   addLesserCheck(name: string, check: ReadinessCheck): void {
     this.addCheck(name, check);
     this.lesser.add(name);
+  }
+
+  /**
+   * Checks of what other workers say, which are left out of what this one tells them; the second is a lesser one.
+   */
+  addSharedChecks(strict: ReadinessCheck, lesser: ReadinessCheck): void {
+    this.addCheck(OTHERS, strict);
+    this.addLesserCheck(FEWER, lesser);
+  }
+
+  /** Whether calls that come to this very process can be served. */
+  get able(): boolean {
+    return (
+      !this.leaving &&
+      [...this.checks].every(([name, check]) => name === OTHERS || this.lesser.has(name) || check() === true)
+    );
   }
 
   /** Reasons go to the log when they change, not to whoever asks. */

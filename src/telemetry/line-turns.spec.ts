@@ -27,4 +27,11 @@ describe('lines by turns', () => {
     await setImmediate();
     expect(written).toEqual(['last\n']);
   });
+
+  it('writes whole lines in small pieces where several processes share a pipe', async () => {
+    const lines = byTurns(destination, 8);
+    for (const line of ['one\n', 'two\n', 'drei é\n', 'a line that is longer\n', 'end\n']) lines.write(line);
+    await setImmediate();
+    expect(written).toEqual(['one\ntwo\n', 'drei é\n', 'a line that is longer\n', 'end\n']);
+  });
 });

@@ -5,24 +5,36 @@ import { censor, scrubLine } from './redaction.ts';
 /** Injection token of pino's {@link Logger}: `@Inject(LOGGER) private readonly log: Logger`. */
 export const LOGGER = Symbol('Logger');
 
+/** pipe(7): so many bytes go into a pipe in one piece, whoever else writes there (PIPE_BUF of Linux). */
+const WHOLE_WRITE = 4_096;
+
 let output: DestinationStream | undefined;
 
 /** One for all loggers of the process, so that their lines keep their order. */
-function standardOutput(): DestinationStream {
+function standardOutput(isShared: boolean): DestinationStream {
   if (output === undefined) {
-    const turns = byTurns(pino.destination(1));
+    const turns = byTurns(pino.destination(1), isShared ? WHOLE_WRITE : Infinity);
     process.once('exit', turns.flush);
     output = turns;
   }
   return output;
 }
 
-/** One JSON line for each event, time in ISO 8601, level by name; what may stand in it is told in `redaction.ts`. */
-export function createLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
+/**
+ * One JSON line for each event, time in ISO 8601, level by name; what may stand in it is told in `redaction.ts`.
+ *
+ * @param worker the number of this process among those that share its output, told in each line
+ */
+export function createLogger(
+  level: string,
+  destination?: DestinationStream,
+  worker: number | undefined = undefined,
+): Logger {
+  const lines = destination ?? standardOutput(worker !== undefined);
   const logger = pino(
     {
       level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
@@ -31,7 +43,7 @@ export function createLogger(level: string, destination: DestinationStream = sta
       // Errors were described by `censor`; pino's own serializer would add all their fields.
       serializers: { err: (error: unknown) => error },
     },
-    { write: (line: string) => destination.write(scrubLine(line)) },
+    { write: (line: string) => lines.write(scrubLine(line)) },
   ); // Fields bound to a child logger pass no formatter of their own.
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its logger below
   const { child } = logger;

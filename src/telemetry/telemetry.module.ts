@@ -7,7 +7,11 @@ import { Metrics } from './metrics.ts';
 @Global()
 @Module({
   providers: [
-    { provide: LOGGER, useFactory: (env: Env) => createLogger(env.logLevel), inject: [ENV] },
+    {
+      provide: LOGGER,
+      useFactory: (env: Env) => createLogger(env.logLevel, undefined, env.worker),
+      inject: [ENV],
+    },
     Metrics,
   ],
   exports: [LOGGER, Metrics],
