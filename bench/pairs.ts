@@ -219,6 +219,7 @@ function settlement(lease: Lease): Settlement {
     suspicious: false,
     costNanos: 400_000n,
     priceId: '1',
+    chargedNanos: null,
     firstByteMs: 100,
     durationMs: 900,
     upstreamRequestId: 'req_1',

@@ -40,6 +40,7 @@ function settlementOf(outputTokens: number): Settlement {
     suspicious: false,
     costNanos: 123_456_789n,
     priceId: '42',
+    chargedNanos: null,
     firstByteMs: 512,
     durationMs: 6_789,
     upstreamRequestId: 'req_011CSHoEeqs5C35K2UUqR7Fy',

@@ -171,7 +171,7 @@ export const SETTLE = `
 `;
 
 /** As before, with the client's own id. */
-const SWEEP = SWEEP_LIMITED.replace(
+export const SWEEP = SWEEP_LIMITED.replace(
   'cost_nanos, written_off_nanos, duration_ms, teams)',
   'cost_nanos, written_off_nanos, duration_ms, teams, client_request_id)',
 ).replace('* 1000)), o.teams\n', '* 1000)), o.teams, o.client_request_id\n');

@@ -50,7 +50,7 @@ const SPILLS = `,
            case when ${SPILLED} then coalesce(l.cost_nanos, 0) else 0 end as spill_cost_nanos`;
 
 /** As before, with the decision of each attempt, a JSON object as text. */
-const SETTLE_DECIDED = changed(SETTLE, [
+export const SETTLE_DECIDED = changed(SETTLE, [
   ['p_final boolean[], p_teams text[]', 'p_final boolean[], p_teams text[], p_decisions text[]'],
   ['p_upstream_ids, p_client_ids, p_teams', 'p_upstream_ids, p_client_ids, p_teams, p_decisions', 2],
   ['upstream_id, client_id, teams', 'upstream_id, client_id, teams, decision', 2],

@@ -19,6 +19,7 @@ import { ReplicaHost1763801154800 } from '../../migrations/1763801154800-replica
 import { Bindings1763801154900 } from '../../migrations/1763801154900-bindings.ts';
 import { Decisions1763801154910 } from '../../migrations/1763801154910-decisions.ts';
 import { ClientIds1763801182500 } from '../../migrations/1763801182500-client-ids.ts';
+import { Charges1763801185800 } from '../../migrations/1763801185800-charges.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -42,6 +43,7 @@ export const MIGRATIONS = [
   Bindings1763801154900,
   Decisions1763801154910,
   ClientIds1763801182500,
+  Charges1763801185800,
 ];
 
 /**

@@ -72,7 +72,7 @@ export class AttemptRecord {
     const { lease, account, model: upstreamModel, decision, considered } = this.one;
     const free = this.call.lane === 'count' || usage === NO_USAGE;
     const price = free
-      ? { costNanos: 0n, priceId: null }
+      ? { costNanos: 0n, priceId: null, chargedNanos: null }
       : prices.cost(account.kind, upstreamModel, usage, lease.admittedAt);
     return {
       requestId: lease.requestId,

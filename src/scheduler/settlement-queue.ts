@@ -212,6 +212,7 @@ function bare(settlement: Settlement): Settlement {
     estimated: true,
     suspicious: true,
     costNanos: null,
+    chargedNanos: null,
     priceId: null,
     firstByteMs: null,
     durationMs: 0,

@@ -25,6 +25,7 @@ const SETTLEMENT: Settlement = {
   suspicious: false,
   costNanos: 2n ** 62n,
   priceId: '77',
+  chargedNanos: 900n,
   firstByteMs: 12,
   durationMs: 3456,
   upstreamRequestId: 'req_1',
@@ -39,11 +40,13 @@ describe('a settlement as text', () => {
     expect(settlementOfText(textOfSettlement(unpriced))).toEqual(unpriced);
   });
 
-  it('of an older build has no teams, or no decision', () => {
+  it('of an older build has no teams, or no decision, or no charge', () => {
     const older = (fields: number): string =>
       JSON.stringify((JSON.parse(textOfSettlement(SETTLEMENT)) as unknown[]).slice(0, fields));
-    expect(settlementOfText(older(31))).toEqual({ ...SETTLEMENT, teams: [], decision: null });
-    expect(settlementOfText(older(32))).toEqual({ ...SETTLEMENT, decision: null });
+    const before = { ...SETTLEMENT, chargedNanos: null };
+    expect(settlementOfText(older(31))).toEqual({ ...before, teams: [], decision: null });
+    expect(settlementOfText(older(32))).toEqual({ ...before, decision: null });
+    expect(settlementOfText(older(33))).toEqual(before);
   });
 
   it('says what a checkpoint says', () => {

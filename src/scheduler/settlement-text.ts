@@ -48,6 +48,7 @@ export function textOfSettlement(s: Settlement, stage: Stage = s): string {
     hasNone(tools) ? null : tools,
     s.teams,
     s.decision,
+    s.chargedNanos === null ? null : String(s.chargedNanos),
   ] satisfies (Plain | Usage['serverTools'] | Settlement['teams'] | Settlement['decision'])[]);
 }
 
@@ -103,6 +104,7 @@ function settlementOf(fields: readonly unknown[]): Settlement | undefined {
     },
     teams: next<Settlement['teams'] | undefined>() ?? [],
     decision: next<Settlement['decision'] | undefined>() ?? null,
+    chargedNanos: nanosOf(next<string | null | undefined>() ?? null),
   } satisfies Settlement;
   const whole = typeof read.requestId === 'string' && !Number.isNaN(read.admittedAt.getTime());
   return whole ? read : undefined;

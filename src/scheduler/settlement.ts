@@ -47,6 +47,8 @@ export interface Settlement {
   /** Nano-dollars; null = unpriced. */
   readonly costNanos: bigint | null;
   readonly priceId: string | null;
+  /** While there is no cost: the most that is known of it; null = not known either, and the hold is charged. */
+  readonly chargedNanos: bigint | null;
   readonly firstByteMs: number | null;
   readonly durationMs: number;
   readonly upstreamRequestId: string | null;

@@ -67,6 +67,8 @@ export interface AttemptRow {
   readonly clientRequestId: string | null;
   /** How often it was corrected. */
   readonly revision: number;
+  /** Null while open. */
+  readonly chargedNanos: string | null;
 }
 
 /** How an attempt's account was chosen, as the relay wrote it; older builds wrote less. */

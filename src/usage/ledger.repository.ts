@@ -68,12 +68,13 @@ export class LedgerRepository {
            key_id as "keyId", account_id as "accountId", lane, door, kind, model, upstream_model as "upstreamModel",
            stream, outcome, status, reason, ${TOKENS}, estimated, suspicious, cost_nanos as "costNanos",
            price_id as "priceId", first_byte_ms as "firstByteMs", duration_ms as "durationMs",
-           upstream_request_id as "upstreamRequestId", client_request_id as "clientRequestId", revision
+           upstream_request_id as "upstreamRequestId", client_request_id as "clientRequestId", revision,
+           least(coalesce(cost_nanos, charged_nanos, 0), 1000000000000000) as "chargedNanos"
          from ledger where request_id = any ($1::uuid[])
          union all
          select request_id, attempt, at, null, key_id, account_id, lane, door, kind, model, null,
            null, 'open', null, null, 0, 0, 0, 0, 0, 0, null, false, false, null,
-           null, null, null, null, client_request_id, 0
+           null, null, null, null, client_request_id, 0, null
          from open_calls where request_id = any ($1::uuid[])
        ) l
        left join api_keys k on k.id = l."keyId"

@@ -4,12 +4,14 @@ import type { Usage } from '../dialects/dialect.ts';
 import { ANY_KIND, priceNames } from './model-names.ts';
 import { inForce } from './price-seed.ts';
 import { BY_ADMINISTRATOR, PricesRepository, type StoredPrice } from './prices.repository.ts';
-import { costOf, isFree } from './pricing.ts';
+import { costAtMost, costOf, isFree } from './pricing.ts';
 
 /** Both null = unpriced. `priceId` stands beside the usage in the ledger; null with a cost of 0 when nothing was used. */
 export interface Cost {
   readonly costNanos: bigint | null;
   readonly priceId: string | null;
+  /** Where there is no cost: the most that it may be, as far as a price is known. */
+  readonly chargedNanos: bigint | null;
 }
 
 /** What a bigint column holds; a usage that costs more is none that anybody will be billed for. */
@@ -45,10 +47,14 @@ export class PriceBook implements OnModuleInit {
   /** `model` is the upstream's name for it, which is what the vendor bills; `at` is when the call was admitted. */
   cost(kind: string, model: string, usage: Usage, at: Date): Cost {
     const row = this.find(kind, model, at);
-    if (row === undefined) return { costNanos: isFree(usage) ? 0n : null, priceId: null };
+    if (row === undefined) return { costNanos: isFree(usage) ? 0n : null, priceId: null, chargedNanos: null };
     const costNanos = costOf(usage, row.price);
-    if (costNanos === null || costNanos > MOST_NANOS) return { costNanos: null, priceId: null };
-    return { costNanos, priceId: row.id };
+    if (costNanos !== null && costNanos <= MOST_NANOS) {
+      return { costNanos, priceId: row.id, chargedNanos: null };
+    }
+    const most = costAtMost(usage, row.price);
+    const chargedNanos = most !== null && most > MOST_NANOS ? MOST_NANOS : most;
+    return { costNanos: null, priceId: null, chargedNanos };
   }
 
   /**

@@ -1,5 +1,5 @@
 import { NO_USAGE } from '../dialects/dialect.ts';
-import { costOf, dearestRates, isFree, type Price } from './pricing.ts';
+import { costAtMost, costOf, dearestRates, isFree, type Price } from './pricing.ts';
 
 const usd = (dollars: number): bigint => BigInt(dollars * 1_000_000) * 1_000n;
 
@@ -121,6 +121,35 @@ describe('the cost of a call', () => {
       };
       expect(costOf(usage, SONNET)).toBe(30_000n);
     }
+  });
+});
+
+describe('the most that a call may have cost', () => {
+  const usage = { ...NO_USAGE, inputTokens: 1, cacheReadTokens: 10, outputTokens: 100 };
+
+  it('is its cost where every class has a price', () => {
+    expect(costAtMost({ ...usage, inputTokens: 250_000 }, SONNET)).toBe(
+      costOf({ ...usage, inputTokens: 250_000 }, SONNET),
+    );
+  });
+
+  it('takes cached input for plain input, and writes for twice that, where only input and output have a price', () => {
+    const price: Price = { input: usd(3), output: usd(15) };
+    expect(costAtMost(usage, price)).toBe(11n * 3_000n + 100n * 15_000n);
+    const written = { ...NO_USAGE, cacheWrite5mTokens: 1, cacheWrite1hTokens: 10 };
+    expect(costAtMost(written, price)).toBe(11n * 6_000n);
+    expect(costAtMost(written, { ...price, cacheWrite5m: usd(9) })).toBe(11n * 9_000n);
+  });
+
+  it('takes what a tier does not say from the dearest that does', () => {
+    const price: Price = { input: usd(3), output: usd(15), longContext: [{ above: 5, input: usd(6) }] };
+    expect(costAtMost(usage, price)).toBe(11n * 6_000n + 100n * 15_000n);
+  });
+
+  it('is not known where no class like it has a price', () => {
+    expect(costAtMost(usage, { input: usd(3) })).toBeNull();
+    expect(costAtMost({ ...NO_USAGE, cacheReadTokens: 1 }, { output: usd(3) })).toBeNull();
+    expect(costAtMost({ ...NO_USAGE, serverTools: { web_search_requests: 1 } }, FLASH)).toBeNull();
   });
 });
 

@@ -62,6 +62,29 @@ export function costOf(usage: Usage, price: Price): bigint | null {
   return (millionths + 500_000n) / 1_000_000n;
 }
 
+/** Of the rate of plain input; the dearest that a vendor asks for is Anthropic's for an hour (pricing.spec.ts). */
+const MOST_FOR_A_WRITE = 2n;
+
+/**
+ * The most that an attempt may have cost whose price lacks a class: input that was read from a cache at the rate of
+ * plain input, written to one at twice that, and what a tier does not say at the dearest of the others. Null: not known
+ * either.
+ */
+export function costAtMost(usage: Usage, price: Price): bigint | null {
+  const { input, output } = dearestRates(price, Infinity);
+  const { longContext: _, ...base } = price;
+  const plain = most([price, ...(price.longContext ?? [])].map((tier) => tier.input));
+  const write =
+    plain === undefined || input === undefined ? undefined : larger(plain * MOST_FOR_A_WRITE, input);
+  const known: RatesOf<bigint> = {
+    ...(plain !== undefined && { input: plain, cacheRead: plain }),
+    ...(write !== undefined && { cacheWrite5m: write, cacheWrite1h: write }),
+    ...(output !== undefined && { output }),
+  };
+  const longContext = (price.longContext ?? []).map((tier) => ({ ...known, ...tier }));
+  return costOf(usage, { ...known, ...base, longContext });
+}
+
 /** Nothing was used that anybody bills: costs nothing, whatever the price would be. */
 export function isFree(usage: Usage): boolean {
   return costOf(usage, {}) === 0n;
@@ -89,6 +112,10 @@ function outputRates({ output, reasoning }: RatesOf<bigint>) {
 
 function most(rates: readonly (bigint | undefined)[]): bigint | undefined {
   return rates.reduce((a, b) => (a === undefined || (b !== undefined && b > a) ? b : a), undefined);
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 function ratesFor(price: Price, inputTokens: bigint): RatesOf<bigint> {

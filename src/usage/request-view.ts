@@ -54,6 +54,7 @@ function viewAttempt(row: AttemptRow): AttemptDto {
     estimated: row.estimated,
     suspicious: row.suspicious,
     costUsd: row.costNanos === null ? null : formatUsd(BigInt(row.costNanos)),
+    chargedUsd: row.chargedNanos === null ? null : formatUsd(BigInt(row.chargedNanos)),
     priceId: row.priceId,
     firstByteMs: row.firstByteMs,
     durationMs: row.durationMs,

@@ -140,6 +140,13 @@ export class AttemptDto {
   @ApiProperty({ type: String, nullable: true, example: '0.0123' })
   costUsd!: string | null;
 
+  /**
+   * Decimal USD that its key and teams were charged: the cost, and while that is not known the most that it may be, or
+   * what the call held. Null while open.
+   */
+  @ApiProperty({ type: String, nullable: true, example: '0.0123' })
+  chargedUsd!: string | null;
+
   /** The price it was counted with. */
   @ApiProperty({ type: String, nullable: true })
   priceId!: string | null;

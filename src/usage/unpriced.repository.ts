@@ -36,7 +36,8 @@ export class UnpricedRepository {
   }
 
   /**
-   * Answers how many were still without a cost; what they cost now is charged to their keys and teams as well. Rows must
+   * Answers how many were still without a cost; their keys and teams are charged what they cost now in place of
+   * what was charged meanwhile. Rows must
    * be in the order they were read in. They are locked first, by their ids, as settlements lock those that they correct:
    * an update by itself takes them in whatever order its plan reads them.
    */
@@ -57,7 +58,7 @@ export class UnpricedRepository {
          where l.request_id = x.id and l.attempt = x.attempt and l.cost_nanos is null
            and l.request_id >= $5 and l.request_id <= $6
          returning l.key_id as key, (l.admitted_at at time zone 'UTC')::date as day,
-           least(l.cost_nanos, 1000000000000000) as nanos, l.teams::text as teams
+           least(l.cost_nanos, 1000000000000000) - least(coalesce(l.charged_nanos, 0), 1000000000000000) as nanos, l.teams::text as teams
        )
        select count(*)::integer as priced,
          case when count(*) > 0 then release_calls(null, null, null, null, null, null, null,

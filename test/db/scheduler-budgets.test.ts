@@ -1,5 +1,8 @@
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/database/data-source.ts';
 import type { Decision, Hold } from '../../src/scheduler/admission.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { UnpricedRepository } from '../../src/usage/unpriced.repository.ts';
 import { expectQuiet, unsettled } from '../support/quiet.ts';
 import { ask, eventually, leased, move, SchedulingRig, settlement } from '../support/scheduling.ts';
 import { UnsteadyDatabase } from '../support/unsteady-database.ts';
@@ -91,6 +94,33 @@ describe('budgets', () => {
     await scheduler.settle(settlement(two, { costNanos: 20n }));
     await scheduler.settle(settlement(two, { costNanos: 20n }));
     expect(await state(key)).toEqual([0, 27, 27, 27]);
+  });
+
+  it('charge what a call may have cost, else what it held, until its cost is known', async () => {
+    const key = await rig.key({ budgets: { total: 100 } });
+    const [one, two] = [await scheduler.admit(asking(key, 40)), await scheduler.admit(asking(key, 40))];
+    const unknown = [
+      settlement(leased(one), { costNanos: null, chargedNanos: 25n }),
+      settlement(leased(two), { costNanos: null }),
+    ];
+    for (const each of [...unknown, ...unknown]) await scheduler.settle(each);
+    expect(await state(key)).toEqual([0, 65, 65, 65]);
+    expect(outcome(await scheduler.admit(asking(key, 36)))).toBe('budget-spent');
+    expect(await rig.query('select * from counter_differences')).toEqual([]);
+
+    const source = await new DataSource(dataSourceOptions(rig.url)).initialize();
+    const rows = unknown.map(({ requestId }, at) => ({
+      requestId,
+      attempt: 1,
+      costNanos: [5n, 70n][at]!,
+      priceId: '1',
+    }));
+    for (const repriced of [2, 0]) {
+      expect(await source.transaction((tx) => new UnpricedRepository(source).price(tx, rows))).toBe(repriced);
+      expect(await state(key)).toEqual([0, 75, 75, 75]);
+    }
+    await source.destroy();
+    expect(await rig.query('select * from counter_differences')).toEqual([]);
   });
 
   it('are not served by an account without a price, at admission or after it', async () => {

@@ -119,7 +119,7 @@ describe('corrections', () => {
     expect(await superseded()).toEqual([]);
   });
 
-  it('stand beside new rows in one batch, and charge nothing while a price is missing', async () => {
+  it('stand beside new rows in one batch, and charge the hold while a price is missing', async () => {
     const leases = await Promise.all(Array.from({ length: 6 }, take));
     await orphan(leases[0]!);
     await rig.query('update replicas set dead_at = null');
@@ -129,7 +129,7 @@ describe('corrections', () => {
       ...leases.map(() => 1),
       ...fresh.map(() => 0),
     ]);
-    expect(await used()).toEqual(both(0));
+    expect(await used()).toEqual(both(12 * 60));
   });
 
   it('are charged to the window of the admission, or to none that stands', async () => {

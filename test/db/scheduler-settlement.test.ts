@@ -80,7 +80,7 @@ describe('settlement', () => {
         first_byte_ms: 12,
         duration_ms: 41,
         teams: [],
-        written_off_nanos: null,
+        charged_nanos: null,
         upstream_request_id: 'req_1',
         client_request_id: 'a "quoted", {braced} \\ one\nline é😀',
         decision: { affinity: { source: 'metadata', result: 'spill' } },

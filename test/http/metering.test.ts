@@ -197,6 +197,8 @@ describe.each(CLAUDE_DOORS)('%s', (door) => {
     // A class without a price is not free.
     await ask(door, { model, directive: 'say="one two" cached-tokens=5' });
     expect(await booked()).toEqual(row({ input: 4, cache_read: 5, output: 2, cost: null }));
+    // Nor is it for budgets: 4 and 5 tokens at $1 a million at most, and 2 at $2.50.
+    expect((await rehearsal.lastRow())['charged_nanos']).toBe('14000');
   });
 });
 

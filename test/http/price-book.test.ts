@@ -32,12 +32,20 @@ describe('the price of a call', () => {
       'claude',
       '',
     ]) {
-      expect(book.cost('claude', model, million, at)).toEqual({ costNanos: null, priceId: null });
+      expect(book.cost('claude', model, million, at)).toEqual({
+        costNanos: null,
+        priceId: null,
+        chargedNanos: null,
+      });
     }
   });
 
   it('is nothing where nothing was used, known model or not', () => {
-    expect(book.cost('claude', 'nobody', NO_USAGE, at)).toEqual({ costNanos: 0n, priceId: null });
+    expect(book.cost('claude', 'nobody', NO_USAGE, at)).toEqual({
+      costNanos: 0n,
+      priceId: null,
+      chargedNanos: null,
+    });
   });
 
   it('is an administrator’s before the seed’s, the kind’s own before any kind’s, by the time of the call', async () => {
@@ -60,7 +68,11 @@ describe('the price of a call', () => {
 
   it('is unknown when it is more than the ledger can hold', () => {
     const absurd = { ...NO_USAGE, outputTokens: Number.MAX_SAFE_INTEGER };
-    expect(book.cost('claude', 'claude-opus-4', absurd, at)).toEqual({ costNanos: null, priceId: null });
+    expect(book.cost('claude', 'claude-opus-4', absurd, at)).toEqual({
+      costNanos: null,
+      priceId: null,
+      chargedNanos: 2n ** 63n - 1n,
+    });
   });
 
   it('reaches every replica', async () => {

@@ -192,6 +192,7 @@ describe('GET /admin/v1/requests', () => {
       attempt: 2,
       admitted_at: DAY(2),
       cost_nanos: null,
+      charged_nanos: '7',
       upstream_model: 'upstream-name',
     });
     const open = uuidv7({ msecs: DAY(3).getTime() });
@@ -225,7 +226,13 @@ describe('GET /admin/v1/requests', () => {
         unpriced: true,
         attempts: [
           { attempt: 1, outcome: 'failed', status: null, account: { id: ACCOUNT, name: 'old account' } },
-          { attempt: 2, outcome: 'completed', costUsd: null, upstreamModel: 'upstream-name' },
+          {
+            attempt: 2,
+            outcome: 'completed',
+            costUsd: null,
+            chargedUsd: '0.000000007',
+            upstreamModel: 'upstream-name',
+          },
         ],
       },
     ]);

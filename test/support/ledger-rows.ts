@@ -25,6 +25,7 @@ export interface LedgerRow {
   readonly server_tools: object | null;
   readonly estimated: boolean;
   readonly cost_nanos: string | null;
+  readonly charged_nanos: string | null;
   readonly price_id: string | null;
   readonly decision: object | null;
 }

@@ -34,7 +34,7 @@ const DIFFERENCES = `
   with open_key as (select key_id as holder, * from open_calls),
   open_team as (select t.id as holder, o.* from open_calls o cross join lateral unnest(o.teams) t (id)),
   charged as (
-    select key_id, teams, (admitted_at at time zone 'UTC')::date as day, least(coalesce(cost_nanos, 0), 1000000000000000) as nanos
+    select key_id, teams, (admitted_at at time zone 'UTC')::date as day, least(coalesce(cost_nanos, charged_nanos, 0), 1000000000000000) as nanos
       from ledger
   ),
   charged_key as (select key_id as holder, day, nanos from charged),

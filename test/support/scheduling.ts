@@ -233,6 +233,7 @@ export function settlement(lease: Lease, change: Partial<Settlement> = {}): Sett
     estimated: false,
     suspicious: false,
     costNanos: 105_000n,
+    chargedNanos: null,
     priceId: '1',
     firstByteMs: 12.4,
     durationMs: 40.6,

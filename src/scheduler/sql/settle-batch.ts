@@ -36,6 +36,7 @@ const COLUMNS: readonly (readonly [type: string, value: (settlement: Settlement)
   ['boolean', (s) => s.final],
   ['text', (s) => `{${s.teams.join(',')}}`],
   ['text', decisionText],
+  ['bigint', (s) => s.chargedNanos],
 ];
 
 const SETTLE = {
