@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { readString, readWhole, refuseOtherCase, requireField } from './body-fields.ts';
 import { allowedHeaders, allowedQuery, checkSingle } from './call-headers.ts';
-import type { Call, Session } from './dialect.ts';
+import type { Call, Session, Span } from './dialect.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, readValue, scanBody } from './json-scan.ts';
 import type { PrefixShape } from './cacheable-prefix.ts';
@@ -68,12 +68,7 @@ export async function readAnthropicCall(input: AnthropicInput): Promise<Call> {
     model: checkModelName(readString(body, model, 'model')),
     modelSpans: [model.span],
     otherModels: otherModels(body, scan),
-    editSpans: Object.fromEntries(
-      EDITED.flatMap((name) => {
-        const member = scan.members.get(name);
-        return member === undefined ? [] : [[name, member.span]];
-      }),
-    ),
+    editSpans: editSpans(scan),
     framing: !counting && readStream(body, scan) ? 'sse' : 'json',
     maxOutputTokens: counting ? undefined : readMaxTokens(body, scan),
     ...(!counting && { session: messagesSession(input.headers, body, scan, USER_ID) }),
@@ -92,6 +87,15 @@ export function messagesSession(
 ): Session | undefined {
   const member = scan.found.find(({ path }) => path === userId);
   return sessionOf(headers, body, scan, [{ source: 'metadata', member, read: sessionInUserId }]);
+}
+
+function editSpans({ members }: BodyScan): Readonly<Record<string, Span>> {
+  const spans: Record<string, Span> = {};
+  for (const name of EDITED) {
+    const member = members.get(name);
+    if (member !== undefined) spans[name] = member.span;
+  }
+  return spans;
 }
 
 function readStream(body: Buffer, scan: BodyScan): boolean {

@@ -37,6 +37,13 @@ const CONTENT_NAMES = new Set(['body', 'contents', 'messages', 'prompt', 'rawbod
 const ADDRESS_NAMES = new Set(['url', 'originalurl', 'path', 'href']);
 const QUERY_NAMES = new Set(['query', 'querystring', 'search']);
 
+/** What a field's name says of its value. */
+type Bearing = 'hidden' | 'address' | 'plain';
+
+/** By name, so that each of the few names of our lines is looked at once; of made-up ones no more than that are kept. */
+const bearings = new Map<string, Bearing>();
+const MOST_BEARINGS = 1_000;
+
 const MAX_DEPTH = 6;
 const MAX_TEXT = 4096;
 
@@ -48,16 +55,26 @@ export function censor(fields: Readonly<Record<string, unknown>>): Record<string
 function censorObject(fields: Readonly<Record<string, unknown>>, depth: number): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {
-    const plain = name.toLowerCase().replace(/[-_]/g, '');
-    if (SECRET_NAMES.has(plain) || CONTENT_NAMES.has(plain) || QUERY_NAMES.has(plain)) {
+    const bearing = bearingOf(name);
+    if (bearing === 'hidden') {
       if (value !== undefined && value !== null) out[name] = REDACTED;
-    } else if (ADDRESS_NAMES.has(plain) && (typeof value === 'string' || value instanceof URL)) {
+    } else if (bearing === 'address' && (typeof value === 'string' || value instanceof URL)) {
       out[name] = withoutQuery(String(value));
     } else {
       out[name] = censorValue(value, depth);
     }
   }
   return out;
+}
+
+function bearingOf(name: string): Bearing {
+  const known = bearings.get(name);
+  if (known !== undefined) return known;
+  const plain = name.toLowerCase().replace(/[-_]/g, '');
+  const isHidden = SECRET_NAMES.has(plain) || CONTENT_NAMES.has(plain) || QUERY_NAMES.has(plain);
+  const bearing = isHidden ? 'hidden' : ADDRESS_NAMES.has(plain) ? 'address' : 'plain';
+  if (bearings.size < MOST_BEARINGS) bearings.set(name, bearing);
+  return bearing;
 }
 
 function censorValue(value: unknown, depth: number): unknown {
