@@ -2,6 +2,7 @@ import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Breaker } from './breaker.ts';
 import { codeOf, DatabaseUnavailable, isAnswer, unavailability } from './database-unavailable.ts';
+import { LoopLag } from './loop-lag.ts';
 import { withSessionSettings } from './session-settings.ts';
 import type { Queryable, Statement } from './statement.ts';
 
@@ -37,6 +38,8 @@ export interface HotPoolStats {
 }
 
 const POOL_WAIT_MS = 500;
+/** A wait during which our own event loop stood still for half of it does not count; so many waits do not at most. */
+const LATE_WAITS = 3;
 const STATEMENT_MS = 1_500;
 /** Ours is the later of the two clocks: a frozen server never fires its own. */
 const ANSWER_MS = 500;
@@ -51,11 +54,12 @@ const FORGETFUL = new Set(['0A000', '26000']);
 /**
  * A few connections for named statements, each its own transaction, with every wait bounded: 0.5 s for a connection,
  * 1.5 s by the server's clock (unless told otherwise) and half a second more by ours for the answer. A client whose answer did not come is destroyed: it would
- * hand a late answer to the next statement.
+ * hand a late answer to the next statement. What our own event loop was late is not held against the database.
  */
 export class HotPool implements Queryable {
   private readonly pool: pg.Pool;
   private readonly breaker = new Breaker();
+  private readonly lag = new LoopLag();
   /** Connections that end while the pool closes are no news. */
   private closing = false;
   private readonly sums = { waits: 0, poolTimeouts: 0, queryTimeouts: 0, failures: 0 };
@@ -144,8 +148,22 @@ export class HotPool implements Queryable {
     }
   }
 
+  private async connect(): Promise<pg.PoolClient> {
+    if (this.pool.idleCount > this.pool.waitingCount) return this.pool.connect();
+    for (let wait = 0; ; wait += 1) {
+      const ended = this.lag.watch();
+      let lateMs = 0;
+      try {
+        return await this.pool.connect().finally(() => (lateMs = ended()));
+      } catch (error) {
+        const wasLate = unavailability(error) === 'pool-full' && lateMs >= POOL_WAIT_MS / 2;
+        if (!wasLate || wait === LATE_WAITS) throw error;
+      }
+    }
+  }
+
   private async send<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
-    const client = await this.pool.connect();
+    const client = await this.connect();
     let failure: Error | undefined;
     try {
       const answer = await client.query({ name: statement.name, text: statement.text, values: [...values] });

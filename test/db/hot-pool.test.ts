@@ -96,6 +96,21 @@ describe('the hot pool', () => {
     expect(await pool.run(one, [])).toEqual([{ one: 1 }]);
   });
 
+  it('waits on where it was its own event loop that stood still', async () => {
+    const single = makePool({ max: 1 });
+    await single.run(one, []);
+    const busy = single.run(sleepSeconds, [0.2]);
+    const behind = reasonOf(single.run(one, []));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Between reading and the timers, so that these come first when it goes on.
+    await new Promise((resolve) => setImmediate(resolve));
+    const until = performance.now() + 700;
+    while (performance.now() < until);
+    expect(await behind).toBe('not unavailable: undefined');
+    await busy;
+    expect(single.stats()).toMatchObject({ poolTimeouts: 0, failures: 0 });
+  });
+
   it('survives the killing of idle and of busy connections', async () => {
     const admin = new pg.Client(database.url);
     await admin.connect();
