@@ -107,7 +107,7 @@ describe('a relay', () => {
       expect((await stream(relay, 'deltas=2')).text).toContain('message_stop');
       expect((await open).text).toContain('message_stop');
       await booked();
-    });
+    }, 90_000);
 
     it('P6: is ended by an error that no request owns, and another settles what it had', async () => {
       const open = stream(relay, 'deltas=100 every=50');
@@ -119,7 +119,7 @@ describe('a relay', () => {
       await fleet.kill();
       relay = await fleet.start({ NODE_OPTIONS: '--max-old-space-size=128' }, THROWING);
       await booked();
-    });
+    }, 90_000);
 
     it('P7: dies at once when it runs out of heap, and another settles what it had', async () => {
       const open = Array.from({ length: 20 }, () => stream(relay, 'deltas=1000 every=50'));
@@ -131,7 +131,7 @@ describe('a relay', () => {
       await fleet.kill();
       relay = await fleet.start();
       await booked();
-    });
+    }, 90_000);
 
     const canLimit = existsSync(PRLIMIT) ? it : it.skip;
     canLimit(
@@ -154,6 +154,7 @@ describe('a relay', () => {
         expect((await open).text).toContain('message_stop');
         await booked();
       },
+      90_000,
     );
   });
 });

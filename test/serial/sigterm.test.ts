@@ -78,7 +78,7 @@ describe('a process that gets SIGTERM', () => {
     expect(await exit).toBe(0);
     expect(await outcomes([id])).toEqual([{ outcome: 'partial', reason: 'draining', streams: 1 }]);
     await expectQuiet(database.url);
-  });
+  }, 60_000);
 
   it('P3: and is asked again does not wait for the limit', async () => {
     const relay = await fleet.start({ RELAY_DRAIN_SECONDS: '3600' });
@@ -92,5 +92,5 @@ describe('a process that gets SIGTERM', () => {
     expect(await exit).toBe(0);
     expect(await outcomes([id])).toEqual([{ outcome: 'partial', reason: 'draining', streams: 1 }]);
     await expectQuiet(database.url);
-  });
+  }, 60_000);
 });
