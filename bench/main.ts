@@ -10,6 +10,7 @@ import { type LoadPhase, loadPhases } from './phases.ts';
 import { profileClock, topOfProfile, type Window } from './profile.ts';
 import { type RelayChild, startRelay } from './relay.ts';
 import { describeMachine, LEGEND, markdownOf, type Table, tableOf } from './report.ts';
+import { workersBesideOne } from './scaling.ts';
 import { startTimes } from './start-time.ts';
 
 /**
@@ -73,13 +74,29 @@ const PHASES: readonly Phase[] = [
     },
   },
   {
+    name: 'workers',
+    async run({ upstream: { port } }) {
+      const [json] = loadPhases(options.quick);
+      if (json === undefined) throw new Error('there is no phase to ask');
+      const ports = { upstream: port, bedrock: port };
+      // Each of the two is to be as warm as the one.
+      const phase = { ...json, warmUp: 2 * json.warmUp };
+      const start = (workers: number): Promise<RelayChild> => begin(() => startRelay(ports, { workers }));
+      return { table: await workersBesideOne(phase, start), completed: 0, left: 0 };
+    },
+  },
+  {
     name: 'start',
     async run() {
       return { table: await startTimes(options.quick ? 1 : 5), completed: 0, left: 0 };
     },
   },
 ];
-const phases = PHASES.filter(({ name }) => options.phase?.includes(name) ?? true);
+/** Starts two more relays: too long for a quick run that did not ask for it. */
+const LONG = 'workers';
+const phases = PHASES.filter(
+  ({ name }) => options.phase?.includes(name) ?? !(options.quick && name === LONG),
+);
 if (phases.length === 0)
   throw new Error(`--phase must be one of ${PHASES.map(({ name }) => name).join(', ')}`);
 

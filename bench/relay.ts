@@ -24,6 +24,8 @@ export interface RelayOptions {
   readonly profileFolder?: string | undefined;
   /** `cli/start.js` of the build that is run; this one's when absent. */
   readonly start?: string;
+  /** Processes that serve; 1 when absent. */
+  readonly workers?: number;
 }
 
 /** Where one relay keeps its data and its log. */
@@ -40,7 +42,7 @@ export async function relayFolder(): Promise<string> {
  */
 export async function launchRelay(
   folder: string,
-  { profileFolder, start = START }: RelayOptions,
+  { profileFolder, start = START, workers = 1 }: RelayOptions,
 ): Promise<{ readonly child: ChildProcess; readonly port: number; readonly token: string }> {
   const token = `ra_${randomBytes(24).toString('base64url')}`;
   const profiling =
@@ -59,6 +61,7 @@ export async function launchRelay(
       RELAY_METRICS_TOKEN: randomBytes(24).toString('base64url'),
       RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
       RELAY_DRAIN_ACCEPT_SECONDS: '0',
+      RELAY_WORKERS: String(workers),
     },
   });
   await log.close();
