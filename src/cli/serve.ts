@@ -1,8 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Env } from '../config/env.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded-postgres.ts';
-import { runMigrations } from '../database/migrate.ts';
-import { startRelay } from '../main.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { Workers } from '../workers/workers.ts';
 import { describeFailure, leaveOnSignals } from './departure.ts';
@@ -38,6 +36,9 @@ export async function serve(
 
   const start = async (): Promise<Serving> => {
     const env = readEnv();
+    // Reading in the application takes as long as starting Postgres does, and neither needs the other.
+    const begin = env.workers === 1 ? oneProcess() : workers();
+    begin.catch(() => undefined);
     if (env.databaseUrl === undefined) {
       postgres = await startEmbeddedPostgres({
         dataDir: env.dataDir,
@@ -47,7 +48,7 @@ export async function serve(
         },
       });
     }
-    relay = await begin({ ...env, databaseUrl: env.databaseUrl ?? postgres?.url });
+    relay = await (await begin)({ ...env, databaseUrl: env.databaseUrl ?? postgres?.url });
     endBeside = await then(relay);
     return relay;
   };
@@ -81,9 +82,18 @@ export async function serve(
   }
 }
 
+/** How a database is served, once the modules are read in that do it. */
+type Begin = (env: Env) => Promise<Serving>;
+
+async function oneProcess(): Promise<Begin> {
+  return (await import('../main.ts')).startRelay;
+}
+
 /** Several workers find a database that was migrated once, before the first of them. */
-async function begin(env: Env): Promise<Serving> {
-  if (env.workers === 1 || env.databaseUrl === undefined) return startRelay(env);
-  await runMigrations(env.databaseUrl);
-  return Workers.start(env, WORKER, createLogger(env.logLevel));
+async function workers(): Promise<Begin> {
+  const { runMigrations } = await import('../database/migrate.ts');
+  return async (env) => {
+    if (env.databaseUrl !== undefined) await runMigrations(env.databaseUrl);
+    return Workers.start(env, WORKER, createLogger(env.logLevel));
+  };
 }
