@@ -1,5 +1,4 @@
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
 import type { Env } from '../config/env.ts';
 import type { TakenMetrics } from '../telemetry/merged-metrics.ts';
 import type { FromWorker, ToWorker } from './message.ts';
@@ -12,6 +11,8 @@ const LONGEST_PAUSE_MS = 30_000;
 const MEASURE_WITHIN_MS = 2_000;
 /** A worker that has not said for so long that it can serve is not counted on. */
 const SILENT_MS = 5 * ABLE_EVERY_MS;
+/** Looks in a row at one that says nothing: it hangs, and as long as it does no balancer comes to the others. */
+const MOST_SILENT_LOOKS = 30;
 
 export interface SlotEvents {
   serving(slot: Slot, told: Extract<FromWorker, { act: 'serving' }>): void;
@@ -37,6 +38,7 @@ export class Slot {
   private worker: Worker | undefined;
   private servingSince = Infinity;
   private ableAt = -Infinity;
+  private silentLooks = 0;
   private reason: string | undefined;
   private pause: NodeJS.Timeout | undefined;
   private over: () => void = () => undefined;
@@ -55,16 +57,29 @@ export class Slot {
     this.state = 'starting';
     this.reason = undefined;
     worker.on('message', (message: FromWorker) => this.take(message));
-    worker.on('error', () => undefined);
+    worker.on('error', (error) => {
+      // A process that could not be made has no exit: of anything else that fails, the exit or the silence tells.
+      if (worker.process.pid === undefined && this.worker === worker) this.ended(error.message);
+    });
     // Not before its channel is closed: what it said last has arrived by then.
-    const silent = once(worker, 'disconnect');
+    const silent = new Promise<void>((resolve) => worker.once('disconnect', resolve));
     worker.once('exit', (code: number, signal: string | null) => {
-      void silent.then(() => this.ended(signal ?? `code ${code}`));
+      void silent.then(() => this.ended(`ended with ${signal ?? `code ${code}`}`));
     });
   }
 
   get able(): boolean {
     return this.state === 'serving' && performance.now() - this.ableAt < SILENT_MS;
+  }
+
+  /**
+   * Asked every second. One that hangs is ended, and is replaced as any other. Looks are counted and not the time, which
+   * goes on while this process itself stands still.
+   */
+  look(): void {
+    if (this.state !== 'serving' || (this.silentLooks += 1) < MOST_SILENT_LOOKS) return;
+    this.reason = `it said nothing for ${MOST_SILENT_LOOKS} s`;
+    this.kill();
   }
 
   tell(message: ToWorker): void {
@@ -104,6 +119,7 @@ export class Slot {
   }
 
   private take(message: FromWorker): void {
+    this.silentLooks = 0;
     switch (message.act) {
       case 'hello':
         this.tell({ act: 'begin', env: { ...this.env, worker: this.number } });
@@ -134,6 +150,7 @@ export class Slot {
 
   private ended(how: string): void {
     const { state } = this;
+    this.worker = undefined;
     const lasted = performance.now() - this.servingSince > LASTING_MS;
     this.servingSince = Infinity;
     this.ableAt = -Infinity;
@@ -144,7 +161,7 @@ export class Slot {
     }
     this.state = 'gone';
     this.deaths = lasted ? 1 : this.deaths + 1;
-    this.events.died(this, this.reason ?? `ended with ${how}`);
+    this.events.died(this, this.reason ?? how);
     this.events.changed();
     // Whoever hears of it may have closed this slot.
     if ((this.state as string) !== 'gone') return;

@@ -7,7 +7,7 @@ import { Slot } from './slot.ts';
 
 /** Where nobody serves and a worker ended so often in a row, whoever started all this is to decide. */
 const MOST_DEATHS = 10;
-/** How often the workers are told of one that fell silent. */
+/** How often the workers are looked at, and told of one that fell silent. */
 const LOOK_MS = 1_000;
 
 /**
@@ -97,7 +97,7 @@ export class Workers {
     this.log.info({ worker: slot.number }, 'a worker serves');
     if (this.state === 'starting' && this.slots.every(({ state }) => state === 'serving')) {
       this.state = 'serving';
-      this.looking = setInterval(() => this.tellOthers(), LOOK_MS);
+      this.looking = setInterval(() => this.look(), LOOK_MS);
       this.looking.unref();
       this.allServe();
     }
@@ -119,6 +119,11 @@ export class Workers {
         new Error(`No worker serves, and worker ${worker} ended ${deaths} times in a row: ${reason}`),
       );
     }
+  }
+
+  private look(): void {
+    for (const slot of this.slots) slot.look();
+    this.tellOthers();
   }
 
   /**
