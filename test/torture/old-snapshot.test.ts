@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
+import { quantile } from '../support/quantile.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { ask, eventually, leased, SchedulingRig, settlement } from '../support/scheduling.ts';
 
@@ -79,8 +80,3 @@ describe('a snapshot that somebody leaves open', () => {
     120_000 + SECONDS * 2_000,
   );
 });
-
-function quantile(of: readonly number[], share: number): number {
-  const sorted = [...of].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-}
