@@ -70,4 +70,56 @@ describe('an upstream body', () => {
     await expect(torso.next()).rejects.toBeInstanceOf(AnswerStalled);
     await expect(torso.next()).rejects.toBeInstanceOf(AnswerStalled);
   });
+
+  it('pours what was looked at, what was begun to be read, and what comes later, in order', async () => {
+    const stream = new PassThrough();
+    const body = new AnswerBody(stream, 5_000);
+    const poured: string[] = [];
+    stream.write('a');
+    expect(await body.arrives(5_000)).toBe(true);
+    await body.peek(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    stream.write('b');
+    expect(await body.arrives(5_000)).toBe(true);
+    const pouring = body.pour((chunk) => void poured.push(chunk.toString()));
+    await new Promise((resolve) => setImmediate(resolve));
+    stream.end('c');
+    await pouring;
+    expect(poured).toEqual(['a', 'b', 'c']);
+  });
+
+  it('pours nothing while the last chunk is not taken, and nothing once it is enough', async () => {
+    const stream = new PassThrough();
+    const body = new AnswerBody(stream, 20);
+    const poured: string[] = [];
+    let take = (): void => undefined;
+    const taken = new Promise<void>((resolve) => (take = resolve));
+    stream.write('a');
+    const pouring = body.pour(
+      (chunk) => (poured.push(chunk.toString()) === 1 ? taken : undefined),
+      () => poured.length === 2,
+    );
+    stream.write('b');
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(poured).toEqual(['a']);
+    take();
+    await pouring;
+    stream.write('c');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(poured).toEqual(['a', 'b']);
+    body.destroy();
+  });
+
+  it('ends a pour with the silence of the stream, or with what its taker throws', async () => {
+    const silent = new AnswerBody(new PassThrough(), 20);
+    await expect(silent.pour(() => undefined)).rejects.toBeInstanceOf(AnswerStalled);
+
+    const stream = new PassThrough();
+    stream.write('a');
+    const untakable = new AnswerBody(stream, 5_000).pour(() => {
+      throw new Error('not of its format');
+    });
+    await expect(untakable).rejects.toThrow('not of its format');
+    stream.destroy();
+  });
 });

@@ -18,8 +18,8 @@ export class AnswerStalled extends Error {}
  * An upstream's body, a chunk at a time, under the idle clock. The clock runs only while a chunk is awaited: a paused
  * client must not look like a silent upstream. What has come meanwhile is one chunk.
  *
- * States: reading (a `next` is pending) ↔ idle → ended, or broken. `pending` holds a read that was begun but not yet
- * taken; `wake` is there while something is awaited from the stream.
+ * States: reading (a `next` or a `pour` is pending) ↔ idle → ended, or broken. `pending` holds a read that was begun
+ * but not yet taken; `wake` is there while something is awaited from the stream.
  */
 export class AnswerBody {
   private pending: Promise<Buffer | undefined> | undefined;
@@ -34,7 +34,11 @@ export class AnswerBody {
     private readonly idleMs: number,
     private readonly reading = AS_IT_IS,
   ) {
-    const news = (): void => this.wake?.();
+    const news = (): void => {
+      const { wake } = this;
+      this.wake = undefined;
+      wake?.();
+    };
     body.on('readable', news).on('end', news).on('error', news).on('close', news);
   }
 
@@ -45,6 +49,40 @@ export class AnswerBody {
     const pending = this.pending ?? this.pull();
     this.pending = undefined;
     return pending;
+  }
+
+  /**
+   * Gives every chunk that is to come in the turn in which it came: to wait for each by a promise would cost more than
+   * to pass it on. What `give` answers is awaited before the next.
+   *
+   * @param enough asked behind each chunk: no more of them
+   * @throws as `next`, and what `give` throws
+   */
+  pour(give: (chunk: Buffer) => Promise<void> | undefined, enough = (): boolean => false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const given = (): void => (enough() ? resolve() : pass());
+      const pass = (): void => {
+        try {
+          for (;;) {
+            const chunk = this.ahead.shift() ?? this.read();
+            if (chunk === null) return this.listen(pass);
+            if (chunk === undefined) return resolve();
+            const full = give(chunk);
+            if (full !== undefined) return void full.then(given).catch(reject);
+            if (enough()) return resolve();
+          }
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      const { pending } = this;
+      this.pending = undefined;
+      if (pending === undefined) return pass();
+      pending.then((chunk) => {
+        if (chunk !== undefined) this.ahead.push(chunk);
+        pass();
+      }, reject);
+    });
   }
 
   /** True as soon as a chunk (or the end) can be taken, false when `ms` pass first. Takes nothing. */
@@ -96,14 +134,20 @@ export class AnswerBody {
   }
 
   private async pull(): Promise<Buffer | undefined> {
+    for (;;) {
+      const chunk = this.read();
+      if (chunk !== null) return chunk;
+      await new Promise<void>((resolve) => this.listen(resolve));
+    }
+  }
+
+  /** What can be told now; undefined at the end, null while nothing can. @throws as `next` */
+  private read(): Buffer | undefined | null {
     if (this.broken !== undefined) throw this.broken;
     try {
       for (;;) {
         const chunk = this.take();
-        if (chunk === null) {
-          await this.news();
-          continue;
-        }
+        if (chunk === null) return null;
         const read = chunk === undefined ? this.reading.end() : this.reading.bytes(chunk);
         if (read.length > 0) return read;
         if (chunk !== undefined) continue;
@@ -131,16 +175,11 @@ export class AnswerBody {
     return null;
   }
 
-  /** Resolves when the stream has something to tell: bytes, its end, or that it broke. */
-  private news(): Promise<void> {
+  /** Calls once when the stream has something to tell: bytes, its end, or that it broke. */
+  private listen(news: () => void): void {
     if (this.clock === undefined) this.clock = setTimeout(() => this.stalled(), this.idleMs);
     else this.clock.refresh();
-    return new Promise((resolve) => {
-      this.wake = () => {
-        this.wake = undefined;
-        resolve();
-      };
-    });
+    this.wake = news;
   }
 
   /** A clock that was set for an earlier wait says nothing while none is on. */

@@ -167,21 +167,25 @@ export class Attempt {
       record.firstByte();
       await tell({ type: 'data', bytes: document });
     }
-    for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) {
+    const noteUsage = (): void => {
+      if (reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
+    };
+    const given = (): undefined => {
+      progress.handedOver = streamed && sent.answer === undefined && this.over(reader, exchange);
+    };
+    const give = (bytes: Buffer): Promise<void> | undefined => {
       record.firstByte();
       cut.took(bytes.length);
       if (metered > 0) metered -= bytes.length;
       else reader.push(bytes);
-      if (!allThere && reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
+      if (!allThere) noteUsage();
       const told = passage.take(bytes);
       const full = told && tell({ type: 'data', bytes: told });
-      if (full !== undefined) {
-        if (reader.reported && record.isFirstUsage()) this.scheduler.seen(one.lease);
-        await full;
-      }
-      progress.handedOver = streamed && sent.answer === undefined && this.over(reader, exchange);
-      if (passage.broken) break;
-    }
+      if (full === undefined) return given();
+      noteUsage();
+      return full.then(given);
+    };
+    await body.pour(give, () => passage.broken);
     // A document that ends too early is only short; `finish` would call it unreadable.
     const rubbish = sent.call.framing !== 'sse' && reader.lost;
     reader.finish();
@@ -215,7 +219,7 @@ export class Attempt {
   }
 
   private async translated(body: AnswerBody, passage: Passage): Promise<Uint8Array> {
-    for (let bytes = await body.next(); bytes !== undefined; bytes = await body.next()) passage.take(bytes);
+    await body.pour((bytes) => void passage.take(bytes));
     return passage.end() ?? EMPTY;
   }
 
@@ -272,9 +276,7 @@ export class Attempt {
       framing: 'json',
       reader: { atBoundary: false },
     });
-    for (let bytes = await answer.body.next(); bytes !== undefined; bytes = await answer.body.next()) {
-      await tell({ type: 'data', bytes });
-    }
+    await answer.body.pour((bytes) => tell({ type: 'data', bytes }));
     await tell(end);
     return undefined;
   }

@@ -33,9 +33,8 @@ export function passageOf(
     usage: () => reader.usage,
   });
   if (answer === undefined) {
-    const bare = { end: () => undefined, whole: false, broken: false, headers };
-    if (call.framing === 'event-stream') return { ...bare, ...wholeMessages(reader) };
-    return { take: (bytes) => bytes, reader, ...bare };
+    if (call.framing === 'event-stream') return wholeMessages(reader, headers);
+    return { take: (bytes) => bytes, end: () => undefined, whole: false, broken: false, reader, headers };
   }
   const translated = sent.call.dialect !== call.dialect;
   return {
@@ -53,7 +52,7 @@ export function passageOf(
  * The upstream's bytes, a whole sound message at a time: a client that has the beginning of one can be told no error any
  * more, and of one whose checksum is wrong it should have nothing. They were pushed to the reader before.
  */
-function wholeMessages(reader: AnswerReader): Pick<Passage, 'take' | 'broken' | 'reader'> {
+function wholeMessages(reader: AnswerReader, headers: Passage['headers']): Passage {
   let held: Uint8Array[] = [];
   let given = 0;
   return {
@@ -66,10 +65,13 @@ function wholeMessages(reader: AnswerReader): Pick<Passage, 'take' | 'broken' | 
       held = ready === all.length ? [] : [all.subarray(ready)];
       return all.subarray(0, ready);
     },
+    end: () => undefined,
+    whole: false,
     get broken() {
       return reader.broken === true;
     },
     reader: { atBoundary: true },
+    headers,
   };
 }
 
