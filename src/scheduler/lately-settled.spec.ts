@@ -28,4 +28,14 @@ describe('what was settled lately', () => {
     const taken = lately.take();
     expect([taken.length, taken[0]?.attempt, taken.at(-1)?.attempt]).toEqual([2_000, 501, 2_500]);
   });
+
+  it('is kept no second time once it was sent again', () => {
+    const lately = new LatelySettled(() => 0);
+    const [again, later] = [numbered(1), numbered(2)];
+    lately.add(again);
+    lately.take();
+    lately.add(again);
+    lately.add(later);
+    expect(lately.take()).toEqual([later]);
+  });
 });
