@@ -71,7 +71,8 @@ async function one({ random, target, ways, deltas = 20, everyMs = 60, leaving = 
   }
 }
 
-function isWhole(way: Way, text: string): boolean {
+/** The whole answer came, its end mark included. */
+export function isWhole(way: Way, text: string): boolean {
   switch (way) {
     case 'Claude SSE':
       return text.includes('event: message_stop');
