@@ -45,6 +45,7 @@ describe('a spool whose next folder cannot be made', () => {
       teams: [],
       admittedAt: new Date(0),
       costNanos: null,
+      chargedNanos: null,
       decision: null,
     }) as unknown as Settlement;
 

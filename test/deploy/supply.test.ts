@@ -35,9 +35,10 @@ function packagesBehind(entry: string): Set<string> {
     if (seen.has(file)) return;
     seen.add(file);
     const text = readFileSync(file, 'utf8');
-    for (const [, from = ''] of text.matchAll(
-      /^(?:import|export)\s+(?!type\b)(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm,
+    for (const [, atOnce, later = ''] of text.matchAll(
+      /^(?:import|export)\s+(?!type\b)(?:[^'";]*?\sfrom\s+)?'([^']+)'|\bimport\('([^']+)'\)/gm,
     )) {
+      const from = atOnce ?? later;
       if (from.startsWith('.')) visit(join(dirname(file), from));
       else if (!from.startsWith('node:'))
         packages.add(from.split('/', from.startsWith('@') ? 2 : 1).join('/'));
