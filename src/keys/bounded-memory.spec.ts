@@ -13,6 +13,17 @@ describe('a bounded memory', () => {
     expect(memory.get('a')).toBeUndefined();
   });
 
+  it('tells when more than half of the time is over', () => {
+    const memory = make();
+    memory.set('a', 1);
+    now += 500;
+    expect([memory.isHalfOver('a'), memory.isHalfOver('b')]).toEqual([false, false]);
+    now += 1;
+    expect(memory.isHalfOver('a')).toBe(true);
+    memory.set('a', 2);
+    expect(memory.isHalfOver('a')).toBe(false);
+  });
+
   it('never holds more than it may: the oldest goes', () => {
     const memory = make();
     for (const id of ['a', 'b', 'a', 'c']) memory.set(id, 1);

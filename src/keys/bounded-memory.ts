@@ -19,6 +19,12 @@ export class BoundedMemory<Value> {
     return undefined;
   }
 
+  /** Whether what is kept has passed half of its time. */
+  isHalfOver(id: string): boolean {
+    const entry = this.entries.get(id);
+    return entry !== undefined && entry.until - this.now() < this.forMs / 2;
+  }
+
   set(id: string, value: Value): void {
     this.entries.delete(id);
     this.entries.set(id, { value, until: this.now() + this.forMs });

@@ -25,8 +25,8 @@ const STRANGER_MS = 2_000;
 /**
  * Keys by the whole digest of their secret, from memory; on a miss one indexed statement, shared by all who ask at once.
  *
- * An entry's states: unknown → loading → known (60 s) or stranger (2 s) → unknown. A change of the key makes it unknown
- * at once. What was being loaded while settings changed is answered to those who asked, but not kept: it may have been
+ * An entry's states: unknown → loading → known (60 s) or stranger (2 s) → unknown. One in use is read again from half of
+ * its time on, so that an outage finds it known for half a minute. A change of the key makes it unknown at once. What was being loaded while settings changed is answered to those who asked, but not kept: it may have been
  * read before the change. Strangers have a memory of their own, so that guesses push no key out.
  */
 @Injectable()
@@ -86,8 +86,15 @@ export class KeyDirectory {
 
   private async findDigest(digest: string): Promise<ApiKey | undefined> {
     if (this.strangers.get(digest) === true) return undefined;
-    const found = this.keys.get(digest) ?? (await this.load(digest));
+    const known = this.keys.get(digest);
+    if (known !== undefined && this.keys.isHalfOver(digest)) this.renew(digest);
+    const found = known ?? (await this.load(digest));
     return found === undefined || this.clock.isPast(found.secretExpiresAt) ? undefined : found.key;
+  }
+
+  /** Nobody waits for it: where the database is away, the key is known for the rest of its time. */
+  private renew(digest: string): void {
+    this.load(digest).catch(() => undefined);
   }
 
   private load(digest: string): Promise<FoundKey | undefined> {
