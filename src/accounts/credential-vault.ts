@@ -40,21 +40,21 @@ export class CredentialVault {
 
   /** @throws SealBroken */
   async read(database: Database, accountId: string): Promise<Credentials | undefined> {
-    return this.open(await readCredential(database, accountId));
+    return this.opened(await readCredential(database, accountId));
   }
 
   /** The same, with the row held until the transaction ends. @throws SealBroken */
   async hold(tx: Database, accountId: string): Promise<Credentials | undefined> {
-    return this.open(await lockCredential(tx, accountId, 'wait'));
+    return this.opened(await lockCredential(tx, accountId, 'wait'));
   }
 
   async insert(tx: Database, accountId: string, secret: Secret): Promise<void> {
-    await insertCredential(tx, this.close(accountId, { ...secret, version: 1 }));
+    await insertCredential(tx, this.sealed(accountId, { ...secret, version: 1 }));
   }
 
   /** Writes the version that follows `from`; false when `from` is no longer the stored one. */
   async replace(tx: Database, accountId: string, from: number, secret: Secret): Promise<boolean> {
-    return replaceCredential(tx, this.close(accountId, { ...secret, version: from + 1 }));
+    return replaceCredential(tx, this.sealed(accountId, { ...secret, version: from + 1 }));
   }
 
   /**
@@ -68,7 +68,7 @@ export class CredentialVault {
     make: (stored: () => Credentials | undefined) => Secret,
   ): Promise<void> {
     const stored = await this.takeIfFree(tx, accountId);
-    const secret = make(() => this.open(stored));
+    const secret = make(() => this.opened(stored));
     if (stored === undefined) await this.insert(tx, accountId, secret);
     else await this.replace(tx, accountId, stored.version, secret);
   }
@@ -107,14 +107,20 @@ export class CredentialVault {
     }
   }
 
-  /** As it would stand in the database. */
-  sealed(accountId: string, credentials: Credentials): SealedCredential {
-    return this.close(accountId, credentials);
+  /** @throws SealBroken */
+  opened(row: SealedCredential | undefined): Credentials | undefined {
+    if (row === undefined) return undefined;
+    const sealed = JSON.parse(unseal(this.ring, placeOf(row), recordOf(row)).toString('utf8')) as Sealed;
+    const { values, proxyUrl }: Secret = isWithProxy(sealed) ? sealed : { values: sealed };
+    return Object.freeze({ version: row.version, values: Object.freeze(values), proxyUrl });
   }
 
-  /** @throws SealBroken */
-  opened(row: SealedCredential): Credentials | undefined {
-    return this.open(row);
+  /** As it stands in the database. */
+  sealed(accountId: string, { version, values, proxyUrl }: Credentials): SealedCredential {
+    const sealed: Sealed = proxyUrl === undefined ? values : { values, proxyUrl };
+    const plaintext = Buffer.from(JSON.stringify(sealed));
+    const { keyId, bytes } = seal(this.ring, placeOf({ accountId, version }), plaintext);
+    return { accountId, version, keyId, sealed: bytes };
   }
 
   private resealed(row: SealedCredential): Buffer | undefined {
@@ -133,20 +139,6 @@ export class CredentialVault {
       if (isLockRefused(error)) throw new CredentialHeld('The credential is being renewed');
       throw error;
     }
-  }
-
-  private open(row: SealedCredential | undefined): Credentials | undefined {
-    if (row === undefined) return undefined;
-    const sealed = JSON.parse(unseal(this.ring, placeOf(row), recordOf(row)).toString('utf8')) as Sealed;
-    const { values, proxyUrl }: Secret = isWithProxy(sealed) ? sealed : { values: sealed };
-    return Object.freeze({ version: row.version, values: Object.freeze(values), proxyUrl });
-  }
-
-  private close(accountId: string, { version, values, proxyUrl }: Credentials): SealedCredential {
-    const sealed: Sealed = proxyUrl === undefined ? values : { values, proxyUrl };
-    const plaintext = Buffer.from(JSON.stringify(sealed));
-    const { keyId, bytes } = seal(this.ring, placeOf({ accountId, version }), plaintext);
-    return { accountId, version, keyId, sealed: bytes };
   }
 }
 
