@@ -35,9 +35,9 @@ export interface GraceNeighbours {
 /**
  * Admission while the database is away, for so many seconds: calls of keys that memory knows and no budget binds, on
  * places that this replica already holds. A call that ends then keeps its open row, which goes on standing for its
- * places, and they pass to the next call; what is not limited is free. Nothing is so ever used that the counters do not
- * have, and when the database is back each row is settled once: a call that was let in here has no open row of its own,
- * and gives back those it went on in when it ends.
+ * places, and they pass to the next call that needs them; what is not limited is free. Nothing is so ever used that the
+ * counters do not have, and when the database is back each row is settled once: a call that was let in here has no open
+ * row of its own, and gives back those it went on in when it ends.
  *
  * A replica that is cut off from a database which others still reach goes on in places that they take for free once
  * its epoch is dead: as many as its own calls held, and no longer than this lasts.
@@ -56,6 +56,8 @@ export class Grace {
   private readonly held = new Map<string, readonly Vacancy[]>();
   /** Ended calls whose open rows stand on. */
   private readonly standing = new Set<string>();
+  /** Open calls of keys that nothing limits, admitted by the database. */
+  private readonly keyFree = new Set<string>();
   /** Calls whose account's place may not be where their settlement says. */
   private readonly moved = new Set<string>();
   /** Accounts in the order in which they were last chosen here. */
@@ -94,15 +96,17 @@ export class Grace {
     const { limited: keyLimited, isLimited, rates } = grace;
     const waitMs = lane === 'count' ? 0 : this.stamps.waitMs(rates);
     if (waitMs > 0) return { admitted: false, refusal: 'requests-rate', retryAfterMs: waitMs };
-    const handed = this.places.take({ keyId, lane, keyLimited, accounts, isLimited });
+    const { teams } = grace;
+    const handed = this.places.take({ keyId, lane, keyLimited, teams, accounts, isLimited });
     if (typeof handed === 'string') return { admitted: false, refusal: handed };
     if (lane !== 'count') this.stamps.take(rates, request.hold?.tokens ?? 0);
-    return { admitted: true, lease: this.leaseOf(request, epoch, handed, grace.teams) };
+    return { admitted: true, lease: this.leaseOf(request, epoch, handed, teams) };
   }
 
   /** The database admitted a call: its clock can be told from ours, and the account rests no more, whoever ended that. */
-  learn({ requestId, accountId, admittedAt }: Lease): void {
+  learn({ requestId, accountId, admittedAt }: Lease, terms: GraceTerms | undefined): void {
     if (this.held.has(requestId)) return;
+    if (terms !== undefined && !terms.limited && terms.rates.length === 0) this.keyFree.add(requestId);
     this.skewMs = admittedAt.getTime() - Date.now();
     this.cooling.delete(accountId);
   }
@@ -146,6 +150,7 @@ export class Grace {
     if (!settlement.final) return settlement;
     const { requestId, epoch } = settlement;
     const placed = !this.moved.delete(requestId);
+    const keyFree = this.keyFree.delete(requestId);
     const held = this.held.get(requestId);
     if (held !== undefined) {
       this.held.delete(requestId);
@@ -155,7 +160,7 @@ export class Grace {
     if (this.standing.has(requestId)) return { ...settlement, final: false };
     if (!this.isOpen || epoch !== this.replica.last()) return settlement;
     this.standing.add(requestId);
-    this.vacate([{ settlement, placed }]);
+    this.vacate([{ settlement, placed, keyFree }]);
     return { ...settlement, final: false };
   }
 

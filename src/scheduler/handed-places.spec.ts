@@ -4,14 +4,15 @@ import type { Settlement } from './settlement.ts';
 function vacancy(
   keyId: string,
   accountId: string,
-  more: { placed?: boolean; lane?: Settlement['lane'] } = {},
+  more: { placed?: boolean; keyFree?: boolean; lane?: Settlement['lane']; teams?: string[] } = {},
 ): Vacancy {
-  const settlement = { keyId, accountId, lane: more.lane ?? 'generate' } as Settlement;
-  return { settlement, placed: more.placed ?? true };
+  const { placed = true, keyFree = false, lane = 'generate', teams = [] } = more;
+  const settlement = { keyId, accountId, lane, teams } as unknown as Settlement;
+  return { settlement, placed, keyFree };
 }
 
 function want(change: Partial<Want> = {}): Want {
-  const all = { keyId: 'k1', lane: 'generate', keyLimited: true, accounts: ['a1'] } as const;
+  const all = { keyId: 'k1', lane: 'generate', keyLimited: true, teams: [], accounts: ['a1'] } as const;
   return { ...all, isLimited: () => true, ...change };
 }
 
@@ -35,11 +36,35 @@ describe('HandedPlaces', () => {
     expect(places.take(free)).toEqual({ accountId: 'a1', vacancies: [] });
   });
 
-  it('join the key’s place of one call and the account’s of another', () => {
-    const [key, account] = [vacancy('k1', 'a2'), vacancy('k2', 'a1')];
+  it('join the key’s place of one call and the account’s of another, where the rest of both is free', () => {
+    const isLimited = (id: string): boolean => id === 'a1';
+    const [key, account] = [vacancy('k1', 'a2'), vacancy('k2', 'a1', { keyFree: true })];
     const places = holding(key, account);
-    expect(places.take(want())).toEqual({ accountId: 'a1', vacancies: [key, account] });
+    expect(places.take(want({ isLimited }))).toEqual({ accountId: 'a1', vacancies: [key, account] });
     expect(places.empty()).toEqual([]);
+  });
+
+  it('of a limited key pass to calls of that key alone', () => {
+    const one = vacancy('k1', 'a1');
+    const places = holding(one);
+    const other = want({ keyId: 'k2', keyLimited: false });
+    expect(places.take(other)).toBe('accounts-full');
+    expect(places.take(want({ keyLimited: false }))).toEqual({ accountId: 'a1', vacancies: [one] });
+    places.add({ ...one, keyFree: true });
+    expect(places.take(other)).toMatchObject({ accountId: 'a1' });
+  });
+
+  it('of a key pass to its calls under other teams no more', () => {
+    const places = holding(vacancy('k1', 'a1', { teams: ['t1'] }));
+    expect(places.take(want({ teams: ['t2'] }))).toBe('key-full');
+    expect(places.take(want({ teams: ['t1'] }))).toMatchObject({ accountId: 'a1' });
+  });
+
+  it('of a limited account pass to calls on that account alone', () => {
+    const places = holding(vacancy('k1', 'a2'));
+    const isLimited = (id: string): boolean => id === 'a2';
+    expect(places.take(want({ isLimited }))).toBe('accounts-full');
+    expect(places.take(want({ isLimited, accounts: ['a1', 'a2'] }))).toMatchObject({ accountId: 'a2' });
   });
 
   it('take nothing when a part is missing, and tell which', () => {

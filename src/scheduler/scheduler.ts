@@ -147,7 +147,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
     const decision = await this.bindings.preferring(request, (wish) => this.entrance.admit(wish, patience));
-    if (decision.admitted) this.grace.learn(decision.lease);
+    if (decision.admitted) this.grace.learn(decision.lease, request.grace);
     return decision;
   }
 

@@ -142,6 +142,30 @@ describe('grace, while the database is away,', () => {
     expect(await rows()).toHaveLength(4);
   });
 
+  it('lets no other key go on in the row of a limited key, which would be counted and could not call', async () => {
+    const { database, scheduler } = await unsteady();
+    const [free, freeToo] = [await rig.key(), await rig.key()];
+    const ofFree = (keyId: string) => request({ ...FREE, isLimited: () => true }, { keyId });
+    const [limited, other] = [
+      await take(scheduler, request(BOTH_LIMITED)),
+      await take(scheduler, ofFree(free)),
+    ];
+    database.away = true;
+    await expect(scheduler.admit(ofFree(freeToo))).resolves.toMatchObject({ refusal: 'accounts-full' });
+    void scheduler.settle(settlement(limited));
+    await expect(scheduler.admit(ofFree(freeToo))).resolves.toMatchObject({ refusal: 'accounts-full' });
+    void scheduler.settle(settlement(other));
+    const next = await take(scheduler, ofFree(freeToo));
+
+    database.away = false;
+    await eventually(async () => (await rows()).length === 1);
+    // Of the limited key nothing runs, and nothing is counted; the account's place is taken by the row of the first.
+    await eventually(async () => (await places())[0] === 0);
+    expect(await places()).toEqual([0, 1]);
+    await scheduler.settle(settlement(next));
+    await eventually(async () => (await scheduler.checkCounters()).openCalls === 0);
+  });
+
   it('gives vacant places back to the database as soon as it is there', async () => {
     const { database, scheduler } = await unsteady();
     const lease = await take(scheduler, request(BOTH_LIMITED));
