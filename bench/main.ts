@@ -1,6 +1,6 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Child, startServer } from './child.ts';
@@ -8,7 +8,7 @@ import { runPhase, type Target } from './measure.ts';
 import { openStreams, STALLED, stalledReaders, WARM_UP_ANSWERS } from './open-streams.ts';
 import { type LoadPhase, loadPhases } from './phases.ts';
 import { profileClock, topOfProfile, type Window } from './profile.ts';
-import { type RelayChild, startRelay } from './relay.ts';
+import { type RelayChild, startOf, startRelay } from './relay.ts';
 import { describeMachine, LEGEND, markdownOf, type Table, tableOf } from './report.ts';
 import { workersBesideOne } from './scaling.ts';
 import { startTimes } from './start-time.ts';
@@ -140,7 +140,7 @@ async function startBench(
   const basis: Target = { name: 'bare Node proxy', ...bare };
   const targets: Target[] = [{ name: 'no proxy', ...upstream }, basis, { name: RELAY, ...relay }];
   if (options.beside !== undefined) {
-    const start = resolve(options.beside, 'dist/src/cli/start.js');
+    const start = startOf(options.beside);
     const other = await begin(() => startRelay(ports, { start }));
     targets.push({ name: 'the other build', ...other });
   }

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Child, end, pidOf } from './child.ts';
 
-const START = fileURLToPath(new URL('../src/cli/start.js', import.meta.url));
+const START = fileURLToPath(new URL('../joined/cli/start.js', import.meta.url));
 const SCOPES = ['claude', 'openai', 'gemini'];
 const READY_MS = 60_000;
 const SETTLED_MS = 15_000;
@@ -26,6 +27,12 @@ export interface RelayOptions {
   readonly start?: string;
   /** Processes that serve; 1 when absent. */
   readonly workers?: number;
+}
+
+/** What `npm start` runs in another checkout, which may be too old to join what it compiles. */
+export function startOf(checkout: string): string {
+  const joined = resolve(checkout, 'dist/joined/cli/start.js');
+  return existsSync(joined) ? joined : resolve(checkout, 'dist/src/cli/start.js');
 }
 
 /** Where one relay keeps its data and its log. */

@@ -120,14 +120,16 @@ describe('the files that are started', () => {
 
   it('are written by the build: in the image', () => {
     const command = JSON.parse(argumentsOf(readStages().at(-1), 'CMD')[0] ?? '[]') as string[];
-    expect([command[0], command.at(-1)]).toEqual(['node', 'dist/src/cli/start.js']);
+    expect([command[0], command.at(-1)]).toEqual(['node', 'dist/joined/cli/start.js']);
     expect(emitted).toContain(command.at(-1));
     expect(emitted).toContain('dist/src/cli/migrate.js');
   });
 
   it('are written by the build: in the scripts of package.json', () => {
     const { scripts } = readJson<{ scripts: Record<string, string> }>('package.json');
-    const entries = Object.values(scripts).flatMap((script) => script.match(/dist\/src\/\S+\.js/g) ?? []);
+    const entries = Object.values(scripts).flatMap(
+      (script) => script.match(/dist\/(?:src|joined)\/\S+\.js/g) ?? [],
+    );
     expect(entries.length).toBeGreaterThan(4);
     for (const entry of entries) expect(emitted).toContain(entry);
   });

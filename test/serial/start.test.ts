@@ -1,18 +1,24 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
-const START = fileURLToPath(new URL('../../dist/src/cli/start.js', import.meta.url));
+/** What the build joins, while the other tests start what it compiles. */
+const START = fileURLToPath(new URL('../../dist/joined/cli/start.js', import.meta.url));
+const JOIN = fileURLToPath(new URL('../../join.js', import.meta.url));
 
 describe('npm start', () => {
   let dataDir: string;
   let child: ChildProcess;
   let output: string;
 
+  beforeAll(async () => {
+    await promisify(execFile)(process.execPath, [JOIN]);
+  });
   beforeEach(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'relay-start-'));
     await chmod(dataDir, 0o755);
@@ -26,13 +32,14 @@ describe('npm start', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  const start = async (): Promise<string> => {
+  const start = async (more: Readonly<Record<string, string>> = {}): Promise<string> => {
     // Nothing of the environment of whoever runs the tests.
     const env = {
       PATH: process.env['PATH'],
       RELAY_DATA_DIR: dataDir,
       PORT: '0',
       RELAY_DRAIN_ACCEPT_SECONDS: '0',
+      ...more,
     };
     child = spawn(process.execPath, [START], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     output = '';
@@ -51,13 +58,20 @@ describe('npm start', () => {
   it('runs on its own Postgres, shows the first token once, and leaves with code 0 and no process', async () => {
     const url = await start();
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
-    expect(output).toMatch(/first administrator's token/);
+    const [, token = ''] = /first administrator's token, shown only now: (\S+)/.exec(output) ?? [];
+    // Files of the repository and of a package, found from where the joined code lies.
+    for (const path of ['openapi.json', 'docs', 'docs/swagger-ui-bundle.js']) {
+      const answer = await fetch(`${url}/${path}`, { headers: { authorization: `Bearer ${token}` } });
+      expect([path, answer.status]).toEqual([path, 200]);
+      await answer.text();
+    }
     child.kill('SIGINT');
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([0, null]);
     expect(processesOf(dataDir)).toEqual([]);
 
-    await start();
+    const ofWorkers = await start({ RELAY_WORKERS: '2' });
+    expect((await fetch(`${ofWorkers}/health/ready`)).status).toBe(200);
     expect(output).not.toMatch(/first administrator's token/);
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([0, null]);
