@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { readEnv } from '../../src/config/env.ts';
@@ -8,11 +9,13 @@ import type { Queryable, Statement } from '../../src/database/statement.ts';
 import { KeyDirectory } from '../../src/keys/key-directory.ts';
 import { digestOfSecret, newKeySecret } from '../../src/keys/key-secret.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { query } from '../support/query.ts';
 
 /** Counts what the directory asks, and can hold an answer back until it is told to let go. */
 class Watched implements Queryable {
   readonly asked: string[] = [];
+  answered = 0;
   hold: Promise<void> | undefined;
   away = false;
 
@@ -23,6 +26,7 @@ class Watched implements Queryable {
     if (this.away) throw new DatabaseUnavailable('connection');
     const rows = await this.pool.run<Row>(statement, values);
     await this.hold;
+    this.answered += 1;
     return rows;
   }
 
@@ -171,5 +175,25 @@ describe('the directory of keys', () => {
     watched.away = true;
     expect(await directory.find(secret)).toBeDefined();
     await expect(directory.find(newKeySecret())).rejects.toThrow(DatabaseUnavailable);
+  });
+
+  it('serves a key in steady use through an outage, however long ago it was first read', async () => {
+    const { secret } = await makeKey();
+    const real = performance.now.bind(performance);
+    let aheadMs = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => real() + aheadMs);
+    try {
+      for (aheadMs = 0; aheadMs <= 50_000; aheadMs += 5_000) {
+        expect(await directory.find(secret)).toBeDefined();
+        await eventually(() => expect(watched.answered).toBe(aheadMs >= 30_000 ? 2 : 1));
+      }
+      watched.away = true;
+      for (; aheadMs <= 85_000; aheadMs += 5_000) expect(await directory.find(secret)).toBeDefined();
+      // It was read for the last time after half a minute, and is known for no longer than a minute.
+      aheadMs = 91_000;
+      await expect(directory.find(secret)).rejects.toThrow(DatabaseUnavailable);
+    } finally {
+      clock.mockRestore();
+    }
   });
 });
