@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { FirstAdmin } from './admin/first-admin.ts';
 import { AppModule } from './app.module.ts';
+import { BootGate } from './boot-gate.ts';
 import type { Env } from './config/env.ts';
 import { runMigrations } from './database/migrate.ts';
 import { H2c } from './h2c/h2c.ts';
@@ -80,12 +81,12 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     drainMs: env.drainSeconds * 1000,
   });
   http.use(shutdown.middleware);
+  const gate = new BootGate();
+  http.use(gate.middleware);
   http.use(['/admin', '/docs', '/openapi.json', '/health'], helmet({ contentSecurityPolicy: false }));
   http.use('/admin', json({ limit: ADMIN_BODY_LIMIT, type: () => true }));
   serveDocs(app);
   await app.init();
-  // Before anybody can ask: a relay that listens has its administrator.
-  const firstAdminToken = await app.get(FirstAdmin).ensure();
 
   const server = createServer(
     {
@@ -107,6 +108,15 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     server.once('error', reject).listen(env.port, env.host, resolve);
   });
   const url = urlOf(env, server);
+  // A start that fails on its port must not have made a token that nobody is shown.
+  const firstAdminToken = await app
+    .get(FirstAdmin)
+    .ensure()
+    .catch((error: unknown) => {
+      server.close().closeAllConnections();
+      throw error;
+    });
+  gate.open();
   app.get<Logger>(LOGGER).info({ url }, 'listening');
 
   let closing: Promise<void> | undefined;

@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { readEnv } from '../../src/config/env.ts';
 import { makeAdminToken } from '../../src/admin/make-admin-token.ts';
 import { type Relay, startRelay } from '../../src/main.ts';
 import { createEmptyDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { query } from '../support/query.ts';
 import { admin, ADMIN_TOKEN, Rehearsal } from '../support/relay.ts';
 
@@ -143,11 +148,11 @@ describe('the administration', () => {
 });
 
 describe('the first administrator', () => {
-  const boot = (url: string, token?: string): Promise<Relay> =>
+  const boot = (url: string, token?: string, port = 0): Promise<Relay> =>
     startRelay(
       readEnv({
         DATABASE_URL: url,
-        PORT: '0',
+        PORT: String(port),
         RELAY_ENCRYPTION_KEYS: ENCRYPTION_KEY,
         RELAY_LOG_LEVEL: 'silent',
         RELAY_DRAIN_ACCEPT_SECONDS: '0',
@@ -195,6 +200,44 @@ describe('the first administrator', () => {
     const back = await boot(database.url, old);
     expect([await status(back, old), await status(back, fresh)]).toEqual([200, 401]);
     await back.close();
+    await database.drop();
+  });
+
+  it('is made once the port is taken, and before anybody is answered there', async () => {
+    const database = await createEmptyDatabase();
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const port = (other.address() as AddressInfo).port;
+    await expect(boot(database.url, undefined, port)).rejects.toThrow('EADDRINUSE');
+    expect(await query(database.url, 'select 1 from admin_tokens')).toEqual([]);
+    await new Promise((resolve) => other.close(resolve));
+
+    const relay = await boot(database.url, undefined, port);
+    expect(await status(relay, relay.firstAdminToken ?? '')).toBe(200);
+    await relay.close();
+
+    // The next one has another in its environment, and has to wait before it can write that down.
+    const token = guess();
+    const holder = new pg.Client(database.url);
+    await holder.connect();
+    await holder.query('begin');
+    await holder.query('update config_version set version = version');
+    const starting = boot(database.url, token, port);
+    const early = eventually(() =>
+      fetch(`${relay.url}/admin/v1/keys`, { headers: { authorization: `Bearer ${token}` } }),
+    );
+    await eventually(async () => {
+      const blocked = await query(
+        database.url,
+        `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+      );
+      expect(blocked).toHaveLength(1);
+    });
+    expect(await Promise.race([early, sleep(300, 'waits')])).toBe('waits');
+    await holder.query('rollback');
+    await holder.end();
+    expect((await early).status).toBe(200);
+    await (await starting).close();
     await database.drop();
   });
 });
