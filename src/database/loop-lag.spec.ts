@@ -21,4 +21,15 @@ describe('the lag of the event loop', () => {
     now += 10;
     expect(end()).toBe(0);
   });
+
+  it('is not the little by which each tick of a busy loop is late', () => {
+    let now = 0;
+    const lag = new LoopLag(() => now);
+    const end = lag.watch();
+    for (let tick = 1; tick <= 25; tick += 1) {
+      now += 40;
+      lag.watch()();
+    }
+    expect(end()).toBe(0);
+  });
 });

@@ -1,7 +1,9 @@
 const TICK_MS = 20;
+/** A busy loop is a little late with every tick, and reads all the same what has arrived: only more is a standstill. */
+const STANDSTILL_MS = 20;
 
 /**
- * How much of a wait this process' own event loop ran late. Clocks of ours that ran out meanwhile say nothing of the
+ * For how much of a wait this process' own event loop stood still. Clocks of ours that ran out meanwhile say nothing of the
  * other side: after a standstill they go off before what has long arrived is read.
  *
  * States: idle → ticking while anybody watches → idle.
@@ -14,7 +16,7 @@ export class LoopLag {
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** @returns to be called once, at the end of the wait: the milliseconds by which the loop was late */
+  /** @returns to be called once, at the end of the wait: the milliseconds for which the loop stood still */
   watch(): () => number {
     this.watchers += 1;
     if (this.watchers === 1) {
@@ -32,7 +34,8 @@ export class LoopLag {
 
   private tick(): void {
     const now = this.now();
-    this.lateMs += Math.max(now - this.tickedAt - TICK_MS, 0);
+    const late = now - this.tickedAt - TICK_MS;
+    if (late > STANDSTILL_MS) this.lateMs += late;
     this.tickedAt = now;
   }
 }

@@ -38,4 +38,13 @@ describe('what was settled lately', () => {
     lately.add(later);
     expect(lately.take()).toEqual([later]);
   });
+
+  it('is not what the ledger never took', () => {
+    const lately = new LatelySettled(() => 0);
+    const [lost, whole] = [numbered(1), numbered(2)];
+    lately.giveUp(lost);
+    lately.add(lost);
+    lately.add(whole);
+    expect(lately.take()).toEqual([whole]);
+  });
 });

@@ -11,23 +11,31 @@ const MOST = 2_000;
  */
 export class LatelySettled {
   private readonly kept: { readonly settlement: Settlement; readonly at: number }[] = [];
-  /** Sent again once is enough: a database that goes away and comes back by the second would never be rid of them. */
-  private readonly taken = new WeakSet<Settlement>();
+  /**
+   * Sent again once is enough: a database that goes away and comes back by the second would never be rid of them. What
+   * the ledger could not hold, it cannot hold the next time.
+   */
+  private readonly over = new WeakSet<Settlement>();
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   add(settlement: Settlement): void {
-    if (this.taken.has(settlement)) return;
+    if (this.over.has(settlement)) return;
     const now = this.now();
     this.kept.push({ settlement, at: now });
     const old = this.kept.findIndex(({ at }) => now - at < KEPT_MS);
     this.kept.splice(0, Math.max(old, this.kept.length - MOST));
   }
 
+  /** The ledger will never have it. */
+  giveUp(settlement: Settlement): void {
+    this.over.add(settlement);
+  }
+
   /** Those of the seconds before the last one that was added, oldest first, and no more of them afterwards. */
   take(): readonly Settlement[] {
     return this.kept.splice(0).map(({ settlement }) => {
-      this.taken.add(settlement);
+      this.over.add(settlement);
       return settlement;
     });
   }

@@ -286,7 +286,9 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       delayed: (error, attempt) => {
         if (attempt % 20 === 3) this.log.warn({ err: error, attempt }, 'settlements wait for the database');
       },
-      unsettleable: ({ requestId, attempt, final }, error, lost) => {
+      unsettleable: (settlement, error, lost) => {
+        const { requestId, attempt, final } = settlement;
+        if (lost) this.lately.giveUp(settlement);
         if (lost && final) this.strays.note(requestId);
         this.log.error({ err: error, requestId, attempt, lost }, 'the ledger cannot hold a settlement');
       },

@@ -28,7 +28,7 @@ export interface SettlementEvents {
 class Stopped extends Error {}
 
 interface Pending {
-  /** Becomes final when its call ends while it waits. */
+  /** Becomes final when its call ends while it waits; without figures once the ledger could not hold them. */
   settlement: Settlement;
   readonly promise: Promise<void>;
   readonly resolve: () => void;
@@ -170,9 +170,12 @@ export class SettlementQueue {
   }
 
   private async writeBare(entry: Pending, cause: unknown): Promise<void> {
+    const written = bare(entry.settlement);
     try {
-      await this.write([bare(entry.settlement)]);
+      await this.write([written]);
       this.events.unsettleable(entry.settlement, cause, false);
+      // What the ledger has, should it have to be sent again.
+      entry.settlement = written;
       this.end(entry).resolve();
     } catch (error) {
       if (error instanceof Stopped) return;

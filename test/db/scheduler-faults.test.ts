@@ -1,5 +1,6 @@
 import { createServer, connect, type AddressInfo, type Server } from 'node:net';
 import { AdmissionUnavailable, type AdmissionRequest, type Decision } from '../../src/scheduler/admission.ts';
+import type { Queryable } from '../../src/database/statement.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { ask, eventually, leased, SchedulingRig, settlement } from '../support/scheduling.ts';
@@ -45,6 +46,39 @@ describe('a scheduler on an unsteady database', () => {
     for (let turn = 0; turn < 5; turn += 1) database.next('settle', says(code));
     await settleAll(scheduler, decisions);
     expect(await count('ledger')).toBe(before + 10);
+  });
+
+  it('sends after an outage what the ledger has of an ill row, and nothing of one that it could not take', async () => {
+    const database = new UnsteadyDatabase();
+    const sent: string[][] = [];
+    const wrap = (db: Queryable): Queryable => {
+      const unsteadyDb = database.wrap(db);
+      return {
+        run: (statement, values) => {
+          if (statement.name === 'settle' && !database.away) sent.push(values[0] as string[]);
+          return unsteadyDb.run(statement, values);
+        },
+      };
+    };
+    const scheduler = await rig.replica({ wrap, clocks: QUICK });
+    const [ill, lost] = [
+      await scheduler.admit(ask(key, [account])),
+      await scheduler.admit(ask(key, [account])),
+    ];
+    await scheduler.settle(settlement(leased(ill), { upstreamRequestId: 'nul \0' }));
+    await expect(scheduler.settle(settlement(leased(lost), { door: 'nul \0' }))).rejects.toThrow();
+    const { requestId } = leased(ill);
+    await rig.query('delete from ledger where request_id = $1', [requestId]);
+
+    database.away = true;
+    await new Promise((resolve) => setTimeout(resolve, 5 * QUICK.heartbeatMs));
+    sent.length = 0;
+    database.away = false;
+    await eventually(() => sent.length > 0);
+    await scheduler.flush();
+    expect(sent).toEqual([[requestId]]);
+    const rows = await rig.query('select reason from ledger where request_id = $1', [requestId]);
+    expect(rows).toEqual([{ reason: 'unsettleable' }]);
   });
 
   it('gives up on a quarrel over locks that does not end, and takes nothing', async () => {
