@@ -3,30 +3,56 @@ import { v7 } from 'uuid';
 import type { Queryable } from '../src/database/statement.ts';
 import { NO_USAGE } from '../src/dialects/dialect.ts';
 import type { AdmissionRequest, Lease } from '../src/scheduler/admission.ts';
+import { AdmissionQueue } from '../src/scheduler/admission-queue.ts';
 import type { Settlement } from '../src/scheduler/settlement.ts';
-import { admitBatch } from '../src/scheduler/sql/admit-batch.ts';
+import { ShortLists } from '../src/scheduler/short-lists.ts';
 import { settleBatch } from '../src/scheduler/sql/settle-batch.ts';
+import { Standings } from '../src/scheduler/standings.ts';
+import { Strays } from '../src/scheduler/strays.ts';
 
 /** What pairs run on, and with what. */
 export interface Shape {
   readonly name: string;
-  readonly hot: Queryable;
+  readonly admissions: Admissions;
   readonly ledger: Queryable;
   /** Processes of the server that carry out the one and the other. */
   readonly admitting: number;
   readonly settling: number;
-  readonly epoch: string;
   readonly keys: readonly string[];
   readonly candidates: AdmissionRequest['candidates'];
   /** Each key has one session, and that is bound to an account. */
   readonly bound: boolean;
 }
 
-/** Microseconds a pair: on the wall, and of the processors that the server's two processes used. */
+/** Microseconds a pair: on the wall, and of the processors that the server's two processes and this one used. */
 export interface Cost {
   readonly wall: number;
   readonly admit: number;
   readonly settle: number;
+  readonly node: number;
+}
+
+/** Admission as a replica has it, and what it is told of places that come back. */
+export interface Admissions {
+  readonly queue: AdmissionQueue;
+  readonly standings: Standings;
+}
+
+/** Of a replica with an epoch of its own, which needs no heartbeat. */
+export async function admissionsOf(hot: Queryable, epoch: string): Promise<Admissions> {
+  await hot.run({ name: 'bench-epoch', text: 'insert into replicas (epoch) values ($1)' }, [epoch]);
+  const replica = { current: () => epoch, aliveMs: 86_400_000, beat: () => Promise.resolve() };
+  const standings = new Standings(hot);
+  const [lists, strays] = [new ShortLists(standings), new Strays()];
+  const queue = new AdmissionQueue(
+    hot,
+    replica,
+    strays,
+    lists,
+    () => undefined,
+    () => undefined,
+  );
+  return { queue, standings };
 }
 
 /** The process of the server that carries out what a pool of one connection asks. */
@@ -40,6 +66,7 @@ let turn = 0;
 /** Admits and settles, one pair of statements after another, for so long. */
 export async function pairs(shape: Shape, batch: number, ms: number): Promise<Cost> {
   const before = [onCpu(shape.admitting), onCpu(shape.settling)] as const;
+  const own = process.cpuUsage();
   const started = performance.now();
   let done = 0;
   while (performance.now() - started < ms) {
@@ -56,19 +83,23 @@ export async function pairs(shape: Shape, batch: number, ms: number): Promise<Co
       kindOf: () => 'claude',
       hold: { nanos: 1_000_000n, tokens: 2_000, unpriced: new Set() },
     }));
-    const decisions = (await admitBatch(shape.hot, shape.epoch, 86_400_000, requests)) ?? [];
+    const { queue, standings } = shape.admissions;
+    const decisions = await Promise.all(requests.map((request) => queue.ask(request)));
     const leases = decisions.map((one) => {
       if (!one.admitted) throw new Error(`refused: ${one.refusal}`);
       return one.lease;
     });
     const { released } = await settleBatch(shape.ledger, leases.map(settlement));
+    for (const { accountId } of leases) standings.released(accountId);
     if (released !== batch) throw new Error(`${batch} pairs, but ${released} places came back`);
     done += batch;
   }
+  const { user, system } = process.cpuUsage(own);
   return {
     wall: ((performance.now() - started) * 1_000) / done,
     admit: (onCpu(shape.admitting) - before[0]) / done,
     settle: (onCpu(shape.settling) - before[1]) / done,
+    node: (user + system) / done,
   };
 }
 

@@ -9,7 +9,7 @@ import { startEmbeddedPostgres } from '../src/database/embedded-postgres.ts';
 import { HotPool } from '../src/database/hot-pool.ts';
 import { revertMigrations, runMigrations } from '../src/database/migrate.ts';
 import type { Queryable, Statement } from '../src/database/statement.ts';
-import { type Cost, least, pairs, pidOf, type Shape } from './pair-cost.ts';
+import { admissionsOf, type Cost, least, pairs, pidOf, type Shape } from './pair-cost.ts';
 
 /**
  * `node dist/bench/pairs.js` after `npm run build && npx tsc -p tsconfig.bench.json`: what an admission and its
@@ -97,8 +97,6 @@ async function shape(
   }
   // The first release summed nothing beside its ledger; what that costs is another matter.
   await sql.query('drop trigger if exists ledger_inserted on ledger');
-  const epoch = v7();
-  await sql.query('insert into replicas (epoch) values ($1)', [epoch]);
   await sql.query('vacuum analyze');
   await sql.end();
 
@@ -110,7 +108,8 @@ async function shape(
   const [hot, ledger] = [pool('off'), pool('on')];
   const [admitting, settling] = [await pidOf(hot), await pidOf(ledger)];
   const candidates = accounts.map((accountId) => ({ accountId, version: 1n, tier: 0, modelFamily: 'model' }));
-  return { name, hot, ledger, admitting, settling, epoch, keys, candidates, bound };
+  const admissions = await admissionsOf(hot, v7());
+  return { name, admissions, ledger, admitting, settling, keys, candidates, bound };
 }
 
 /** The statements without what the first release did not have. */

@@ -9,7 +9,7 @@ import { HotPool } from '../src/database/hot-pool.ts';
 import { runMigrations } from '../src/database/migrate.ts';
 import type { Queryable } from '../src/database/statement.ts';
 import { type Filled, fillLedger, type LedgerSize } from './full-ledger.ts';
-import { type Cost, least, pairs, pidOf, type Shape } from './pair-cost.ts';
+import { admissionsOf, type Cost, least, pairs, pidOf, type Shape } from './pair-cost.ts';
 import { tellPlans } from './plans.ts';
 
 /**
@@ -100,16 +100,13 @@ async function shape(
     ends.push(() => made.close());
     return made;
   };
-  const [hot, ledger, epoch] = [pool('off'), pool('on'), v7()];
-  const beat = { name: 'bench-epoch', text: 'insert into replicas (epoch) values ($1)' };
-  await hot.run(beat, [epoch]);
+  const [hot, ledger] = [pool('off'), pool('on')];
   return {
     name,
-    hot,
+    admissions: await admissionsOf(hot, v7()),
     ledger,
     admitting: await pidOf(hot),
     settling: await pidOf(ledger),
-    epoch,
     keys: spread(filled.keys, keys),
     candidates: spread(filled.accounts, accounts).map((accountId) => ({
       accountId,

@@ -20,6 +20,7 @@ import { Bindings1763801154900 } from '../../migrations/1763801154900-bindings.t
 import { Decisions1763801154910 } from '../../migrations/1763801154910-decisions.ts';
 import { ClientIds1763801182500 } from '../../migrations/1763801182500-client-ids.ts';
 import { Charges1763801185800 } from '../../migrations/1763801185800-charges.ts';
+import { ShortLists1763801212100 } from '../../migrations/1763801212100-short-lists.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -44,6 +45,7 @@ export const MIGRATIONS = [
   Decisions1763801154910,
   ClientIds1763801182500,
   Charges1763801185800,
+  ShortLists1763801212100,
 ];
 
 /**

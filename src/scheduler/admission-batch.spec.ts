@@ -61,9 +61,10 @@ describe('a batch on the wire', () => {
       '{0,6,0,0}',
       '{null,null,null,s}',
       null,
+      null,
     ]);
     const named = { ...request('r1', 'k', []), clientRequestId: 'his, "own"' };
-    expect(encodeBatch([named, request('r2', 'k', [])]).values.at(-1)).toEqual(['his, "own"', null]);
+    expect(encodeBatch([named, request('r2', 'k', [])]).values.at(-2)).toEqual(['his, "own"', null]);
   });
 
   it('reads leases, refusals and waits in the order of the requests', () => {
@@ -90,16 +91,25 @@ describe('a batch on the wire', () => {
     const requests = [request('r1', 'k', []), request('r2', 'l', []), request('r3', 'm', [])];
     const keys = ['k', 'l', 'm'];
     const decisions = decodeAnswer('1;1,1,1;;{t,u}|{}|{t}', requests, { ...batch, keys }, 'e') ?? [];
-    expect(decisions.map((one) => one.admitted && one.lease.teams)).toEqual([['t', 'u'], [], ['t']]);
+    expect(decisions.map((one) => 'lease' in one && one.lease.teams)).toEqual([['t', 'u'], [], ['t']]);
   });
 
   it('reads the accounts that sessions are bound to', () => {
     const requests = [request('r1', 'k', []), request('r2', 'k', []), request('r3', 'k', [])];
     const decisions = decodeAnswer('1;1,1,1;;;;a,,-b', requests, batch, 'e') ?? [];
-    expect(decisions.map((one) => one.admitted && one.bound)).toEqual([
+    expect(decisions.map((one) => 'lease' in one && one.bound)).toEqual([
       { accountId: 'a', isParked: false },
       undefined,
       { accountId: 'b', isParked: true },
+    ]);
+  });
+
+  it('tells of sessions that are bound to none of a short list, and asks for that only where one is short', () => {
+    const requests = [request('r1', 'k', []), { ...request('r2', 'k', []), isShort: true }];
+    expect(encodeBatch(requests).values.at(-1)).toBe('{false,true}');
+    expect(decodeAnswer('1;1,-14;;;;,z', requests, batch, 'e')).toEqual([
+      expect.objectContaining({ admitted: true }),
+      { boundTo: 'z' },
     ]);
   });
 
@@ -118,7 +128,7 @@ describe('a batch on the wire', () => {
 
   it('does not guess at an answer of another shape', () => {
     expect(() => decodeAnswer('1;1,1;', [request('r', 'k', [])], batch, 'e')).toThrow('number of requests');
-    expect(() => decodeAnswer('1;-14;', [request('r', 'k', [])], batch, 'e')).toThrow('unknown code');
+    expect(() => decodeAnswer('1;-15;', [request('r', 'k', [])], batch, 'e')).toThrow('unknown code');
     expect(() => decodeAnswer('1;3;', [request('r', 'k', [])], batch, 'e')).toThrow('unknown code');
   });
 });

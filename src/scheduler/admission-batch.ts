@@ -7,6 +7,15 @@ export interface EncodedBatch {
   readonly keys: readonly string[];
 }
 
+/** Nothing was taken: the call's session is bound to an account that is none of its short list. */
+export interface BoundElsewhere {
+  readonly boundTo: string;
+}
+
+export type Answer = Decision | BoundElsewhere;
+
+/** The code of {@link BoundElsewhere}. */
+const ELSEWHERE = -14;
 /** Refusals by the function's code: -1 is the first. */
 const REFUSALS: readonly Refusal[] = [
   'key-unusable',
@@ -74,6 +83,7 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
     literal(requests.map((request) => request.hold?.tokens ?? 0)),
     literal(requests.map((request) => request.session ?? 'null')),
     clientIds(requests),
+    shortOnes(requests),
   ];
   return { values, accounts, keys };
 }
@@ -84,7 +94,7 @@ export function decodeAnswer(
   requests: readonly AdmissionRequest[],
   { accounts, keys }: Pick<EncodedBatch, 'accounts' | 'keys'>,
   epoch: string,
-): Decision[] | undefined {
+): Answer[] | undefined {
   if (answer === 'epoch') return undefined;
   const [clock = '', answers = '', waits = '', paths = '', probing = '', marks = ''] = answer.split(';');
   const places = answers.split(',');
@@ -94,7 +104,7 @@ export function decodeAnswer(
   const teams = teamsByKey(keys, paths);
   const probes = new Set(probing.split(',').map((position) => Number(position) - 1));
   const admittedAt = new Date(Math.floor(Number(clock) / 1000));
-  return requests.map(({ requestId, keyId }, index): Decision => {
+  return requests.map(({ requestId, keyId }, index): Answer => {
     const place = Number(places[index]);
     const accountId = accounts[place - 1];
     if (accountId !== undefined) {
@@ -110,6 +120,7 @@ export function decodeAnswer(
       const lease: Lease = probes.has(index) ? { ...held, probe: true } : held;
       return { admitted: true, lease, ...boundBy(bound[index] ?? '') };
     }
+    if (place === ELSEWHERE) return { boundTo: bound[index] ?? '' };
     return refused(place, Number(retries[index]));
   });
 }
@@ -141,6 +152,12 @@ function teamsByKey(keys: readonly string[], paths: string): Map<string, readonl
 function clientIds(requests: readonly AdmissionRequest[]): readonly (string | null)[] | null {
   const given = requests.some(({ clientRequestId }) => clientRequestId !== undefined);
   return given ? requests.map(({ clientRequestId }) => clientRequestId ?? null) : null;
+}
+
+/** Null where all are asked with all their candidates. */
+function shortOnes(requests: readonly AdmissionRequest[]): string | null {
+  const any = requests.some(({ isShort }) => isShort === true);
+  return any ? literal(requests.map(({ isShort }) => isShort === true)) : null;
 }
 
 /** An array literal of ids, numbers and booleans, none of which needs quotes. */

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../database/statement.ts';
 import { type AdmissionRequest, AdmissionUnavailable, type Decision } from './admission.ts';
+import type { Answer } from './admission-batch.ts';
 import { backoffMs } from './backoff.ts';
 import type { Replica } from './replica.ts';
+import type { Asked, ShortLists } from './short-lists.ts';
 import { admitBatch } from './sql/admit-batch.ts';
 import { findOpenCall } from './sql/find-open-call.ts';
 import { failureOf } from './statement-failure.ts';
@@ -16,8 +18,7 @@ const PATIENCE_MS = 1_000;
 
 export type BatchObserver = (rows: number, ms: number) => void;
 
-interface Waiting {
-  readonly request: AdmissionRequest;
+interface Waiting extends Asked {
   readonly isOff: () => boolean;
   /** Set once it was told: an outage that follows changes nothing of that. */
   decided: boolean;
@@ -30,7 +31,8 @@ interface Waiting {
  * Requests for admission, decided in batches that their callers never see. One statement is in flight; what arrives
  * meanwhile is the next batch, started on the next `setImmediate`, without any timer.
  *
- * States of a request: waiting → in the batch in flight → decided. A batch that fails because of one row's data, or
+ * States of a request: waiting → in the batch in flight → decided; or, where its short list did not decide it, first of
+ * those who wait for the next batch. A batch that fails because of one row's data, or
  * whose outcome is not known, goes through a second time one request at a time; each then asks first whether it has an
  * open row from the first time. A request whose outcome stays unknown is refused and noted as a stray.
  */
@@ -41,8 +43,9 @@ export class AdmissionQueue {
 
   constructor(
     private readonly db: Queryable,
-    private readonly replica: Replica,
+    private readonly replica: Pick<Replica, 'current' | 'aliveMs' | 'beat'>,
     private readonly strays: Strays,
+    private readonly lists: ShortLists,
     private readonly observe: BatchObserver,
     /** What becomes of a request that the database could not be asked about; undefined: it is refused. */
     private readonly without: (request: AdmissionRequest, error: unknown) => Decision | undefined,
@@ -72,6 +75,7 @@ export class AdmissionQueue {
       const line = turn === 'first' ? this.urgent : this.waiting;
       const waiting: Waiting = {
         request,
+        list: 'known',
         isOff,
         decided: false,
         admitted: false,
@@ -151,7 +155,7 @@ export class AdmissionQueue {
 
   private async decide(batch: readonly Waiting[], deadline: number): Promise<void> {
     try {
-      answer(batch, await this.admit(batch, deadline));
+      this.answer(batch, await this.admit(batch, deadline));
     } catch (error) {
       const failure = failureOf(error);
       if (failure === 'unknown' && performance.now() < deadline)
@@ -181,6 +185,7 @@ export class AdmissionQueue {
 
   /** A row found was written by the statement whose answer was lost; a duplicate, by one that was still on its way. */
   private async decideOne(waiting: Waiting, deadline: number): Promise<Decision> {
+    waiting.list = 'all';
     for (let attempt = 1; ; attempt += 1) {
       const lease = await this.findLease(waiting.request);
       if (lease !== undefined) return lease;
@@ -202,13 +207,35 @@ export class AdmissionQueue {
     return lease?.keyId === keyId ? { admitted: true, lease } : undefined;
   }
 
-  private async admit(batch: readonly Waiting[], deadline: number): Promise<Decision[]> {
-    const requests = batch.map(({ request }) => request);
+  /** Undefined for those who have to be asked for again, with another list. */
+  private async admit(batch: readonly Waiting[], deadline: number): Promise<(Decision | undefined)[]> {
+    const shortened = await this.lists.shorten(batch);
+    const answers = await this.send(
+      shortened.map(({ request }) => request),
+      deadline,
+    );
+    return batch.map((waiting, index) => {
+      const [short, answer] = [shortened[index], answers[index]];
+      return short && answer && this.lists.judge(waiting, short, answer);
+    });
+  }
+
+  private answer(batch: readonly Waiting[], decisions: readonly (Decision | undefined)[]): void {
+    const again: Waiting[] = [];
+    for (const [index, waiting] of batch.entries()) {
+      const decision = decisions[index];
+      if (decision === undefined) again.push(waiting);
+      else waiting.resolve(decision);
+    }
+    this.urgent.unshift(...again);
+  }
+
+  private async send(requests: readonly AdmissionRequest[], deadline: number): Promise<Answer[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const epoch = this.replica.current() ?? (await this.newBeat());
-        const decisions = await admitBatch(this.db, epoch, this.replica.aliveMs, requests);
-        if (decisions !== undefined) return decisions;
+        const answers = await admitBatch(this.db, epoch, this.replica.aliveMs, requests);
+        if (answers !== undefined) return answers;
         await this.newBeat();
         if (attempt === TRIES) throw new AdmissionUnavailable('The epoch of this replica is not valid');
       } catch (error) {
@@ -235,11 +262,4 @@ export class AdmissionQueue {
 function unavailable(cause: unknown): AdmissionUnavailable {
   if (cause instanceof AdmissionUnavailable) return cause;
   return new AdmissionUnavailable('The database cannot be asked', { cause });
-}
-
-function answer(batch: readonly Waiting[], decisions: readonly Decision[]): void {
-  for (const [index, { resolve }] of batch.entries()) {
-    const decision = decisions[index];
-    if (decision !== undefined) resolve(decision);
-  }
 }

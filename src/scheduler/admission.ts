@@ -24,6 +24,8 @@ export interface AdmissionRequest {
   readonly model: string;
   /** Calls with the very same array are cheaper together: they share it on the wire and in the choice. */
   readonly candidates: readonly Candidate[];
+  /** They are the best of more: where its session is bound to none of them, nothing is taken, and the answer says to which. */
+  readonly isShort?: boolean;
   /** Kind by account id, written on the open row. */
   readonly kindOf: (accountId: string) => string;
   /**

@@ -25,11 +25,13 @@ import { Moves } from './moves.ts';
 import { Replays } from './replays.ts';
 import { Replica } from './replica.ts';
 import { Rests } from './rests.ts';
+import { ShortLists } from './short-lists.ts';
 import { idOfSettlement, type Settlement } from './settlement.ts';
 import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
 import { type SpoolEvents, Spooling } from './spooling.ts';
 import type { Binding } from './sql/bindings.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
+import { Standings } from './standings.ts';
 import { Strays } from './strays.ts';
 import { Survey } from './survey.ts';
 import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
@@ -59,6 +61,8 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly settlements: SettlementQueue;
   private readonly spooling: Spooling;
   private readonly bindings: Bindings;
+  private readonly standings: Standings;
+  private readonly lists: ShortLists;
   private readonly maintenance: Maintenance;
   private closing: Promise<void> | undefined;
 
@@ -83,10 +87,13 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       waiting: (count) => metrics.callsWaiting(count),
       waited: (ms, end) => metrics.callWaited(ms, end),
     });
+    this.standings = new Standings(hot);
+    this.lists = new ShortLists(this.standings);
     const admissions = new AdmissionQueue(
       hot,
       this.replica,
       this.strays,
+      this.lists,
       (rows, ms) => metrics.batch('admit', rows, ms),
       (request, error) => this.grace.decide(request, error),
     );
@@ -197,6 +204,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   /** An account has answered a session's call: written soon, and lost where the database is away. */
   bind(binding: Binding): void {
     this.bindings.bind(binding);
+    this.lists.remember(binding.session, binding.accountId);
   }
 
   /** Sends what is collected now and waits until it is committed. */
@@ -281,6 +289,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       done: (settlement) => {
         this.spooling.settled(settlement);
         this.lately.add(settlement);
+        if (settlement.final && settlement.lane === 'generate') this.standings.released(settlement.accountId);
         if (settlement.final) this.room.released(settlement.accountId, settlement);
       },
       delayed: (error, attempt) => {

@@ -27,7 +27,9 @@ export class Survey {
     if (epoch !== undefined) {
       const decision = await this.bindings.preferring(request, async (wish) => {
         const decisions = await admitBatch(transaction, epoch, this.replica.aliveMs, [wish]);
-        return decisions?.[0];
+        const [decision] = decisions ?? [];
+        // It is asked with all its candidates.
+        return decision !== undefined && 'admitted' in decision ? decision : undefined;
       });
       if (decision !== undefined) return decision;
     }
