@@ -11,6 +11,7 @@
 
 import { ENDS, MINUS, nextInNumber, WHOLE, WRONG, ZERO } from './json-number.ts';
 import type { JsonListener, JsonToken } from './json-token.ts';
+import { PlainRun } from './plain-run.ts';
 
 export interface JsonLimits {
   readonly depth: number;
@@ -48,11 +49,6 @@ const TRUE = Buffer.from('true');
 const FALSE = Buffer.from('false');
 const NULL = Buffer.from('null');
 
-/** 1 for bytes that stand for themselves inside a string. */
-const PLAIN = new Uint8Array(256).fill(1, 0x20);
-PLAIN[0x22] = 0;
-PLAIN[0x5c] = 0;
-
 export class JsonMachine implements JsonToken {
   bytes: Uint8Array = EMPTY;
   start = 0;
@@ -69,6 +65,7 @@ export class JsonMachine implements JsonToken {
   private readonly listener: JsonListener;
   private readonly limits: JsonLimits;
   private readonly containers: Uint8Array;
+  private readonly plain = new PlainRun();
   private state = START;
   private names = 0;
   private naming = false;
@@ -237,8 +234,7 @@ export class JsonMachine implements JsonToken {
   }
 
   private string(bytes: Uint8Array, from: number, to: number): number {
-    let i = from;
-    while (i < to && PLAIN[bytes[i]!] === 1) i += 1;
+    const i = this.plain.end(bytes, from, to);
     this.decodedBytes += i - from;
     if (i === to) return i;
     const b = bytes[i]!;
