@@ -69,6 +69,7 @@ export async function readAnthropicCall(input: AnthropicInput): Promise<Call> {
     modelSpans: [model.span],
     otherModels: otherModels(body, scan),
     editSpans: editSpans(scan),
+    carries: scan.carries,
     framing: !counting && readStream(body, scan) ? 'sse' : 'json',
     maxOutputTokens: counting ? undefined : readMaxTokens(body, scan),
     ...(!counting && { session: messagesSession(input.headers, body, scan, USER_ID) }),

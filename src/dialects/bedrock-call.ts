@@ -76,7 +76,7 @@ export async function readBedrockCall(input: BedrockInput): Promise<Call> {
 const GENERATE = { operation: 'generate', lane: 'generate' } as const;
 const COUNT = { operation: 'count', lane: 'count', framing: 'json', maxOutputTokens: undefined } as const;
 
-type Told = Pick<Call, 'maxOutputTokens' | 'otherModels' | 'session'>;
+type Told = Pick<Call, 'maxOutputTokens' | 'otherModels' | 'session' | 'carries'>;
 
 async function readInvoke(
   body: Buffer,
@@ -93,11 +93,13 @@ async function readInvoke(
   requireField(scan, 'anthropic_version', 'string');
   requireField(scan, 'messages', 'array');
   const otherModels = modelsAt(body, scan, OTHER_MODELS);
-  if (operation === 'count') return { maxOutputTokens: undefined, otherModels };
+  const { carries } = scan;
+  if (operation === 'count') return { maxOutputTokens: undefined, otherModels, carries };
   const max = requireField(scan, 'max_tokens', 'number');
   return {
     maxOutputTokens: readWhole(body, max, 'max_tokens', 0, Number.MAX_SAFE_INTEGER),
     otherModels,
+    carries,
     session: messagesSession(headers, body, scan, USER_ID),
   };
 }
@@ -116,21 +118,23 @@ async function readConverse(body: Buffer, headers: IncomingHttpHeaders): Promise
   return {
     maxOutputTokens: says ? readWhole(body, max, max.path, 0, Number.MAX_SAFE_INTEGER) : undefined,
     otherModels: modelsAt(body, scan, CONVERSE_MODELS),
+    carries: scan.carries,
     session: sessionOf(headers, body, scan, []),
   };
 }
 
 /** `{"input": {"invokeModel": {"body": base64}}}` or `{"input": {"converse": {…}}}` (CountTokens). */
-async function readCount(body: Buffer): Promise<Pick<Call, 'dialect' | 'otherModels'>> {
+async function readCount(body: Buffer): Promise<Pick<Call, 'dialect' | 'otherModels' | 'carries'>> {
   const scan = await scanBody(body, COUNTED);
   requireField(scan, 'input', 'object');
+  const { carries } = scan;
   const [invoke, converse] = [foundAt(scan, 'input.invokeModel'), foundAt(scan, 'input.converse')];
   if ((invoke === undefined) === (converse === undefined)) {
     throw new CallError('input: must have either invokeModel or converse');
   }
   if (converse !== undefined) {
     checkKind(converse, converse.path, ['object']);
-    return { dialect: 'bedrock-converse', otherModels: modelsAt(body, scan, COUNTED_MODELS) };
+    return { dialect: 'bedrock-converse', otherModels: modelsAt(body, scan, COUNTED_MODELS), carries };
   }
   const inner = foundAt(scan, 'input.invokeModel.body');
   if (inner === undefined) throw new CallError('input.invokeModel.body: is required');
@@ -138,7 +142,7 @@ async function readCount(body: Buffer): Promise<Pick<Call, 'dialect' | 'otherMod
   const counted = Buffer.from(JSON.parse(body.toString('utf8', start, end)) as string, 'base64');
   try {
     const { otherModels } = await readInvoke(counted, 'count', {});
-    return { dialect: 'bedrock-invoke', otherModels };
+    return { dialect: 'bedrock-invoke', otherModels, carries };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     throw new CallError(`${inner.path}: ${error.message}`, error.kind);

@@ -52,6 +52,8 @@ export interface Call {
   readonly otherModels?: readonly string[];
   /** Where the body says what a permitted edit may have to change, by path; only what the dialect's edits look for. */
   readonly editSpans?: Readonly<Record<string, Span>>;
+  /** A string of the body begins as what the relay has clients carry for another vendor; absent = none does. */
+  readonly carries?: boolean;
   readonly framing: Framing;
   /** Output tokens asked for at most; undefined when the client did not say. */
   readonly maxOutputTokens: number | undefined;

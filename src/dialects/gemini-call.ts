@@ -72,6 +72,7 @@ export async function readGeminiCall(input: GeminiInput): Promise<Call> {
     lane: operation === 'count' ? 'count' : 'generate',
     model,
     modelSpans: modelSpans(body, scan, model),
+    carries: scan.carries,
     framing,
     maxOutputTokens: generates ? readMaxOutput(body, scan) : undefined,
     ...(generates && { session: readSession(input.headers, body, scan) }),

@@ -41,6 +41,16 @@ describe('scanning a body', () => {
   });
 
   it.each([
+    ['{"a":[{"id":"rlsig001AbC"}]}', true],
+    ['{"a":"rlsig001"}', true],
+    ['{"a":"rlsig00"}', false],
+    ['{"rlsig001":1}', false],
+    ['{"a":"of rlsig001AbC"}', false],
+  ])('says of %s whether a string begins as what the relay has clients carry', async (text, carries) => {
+    expect((await scan(text)).carries).toBe(carries);
+  });
+
+  it.each([
     ['', 'is empty'],
     ['[1]', 'must be a JSON object'],
     ['"x"', 'expected an object'],

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { CacheablePrefix, type PrefixShape } from './cacheable-prefix.ts';
 import { CallError, type Span } from './dialect.ts';
 import { JsonMachine, type JsonProblem } from './json-machine.ts';
+import { beginsAsCarried } from './carried-prefix.ts';
 import { type JsonListener, type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
 import { type PathNode, PathCursor } from './json-paths.ts';
 
@@ -27,6 +28,8 @@ export interface BodyScan {
   readonly members: ReadonlyMap<string, Member>;
   /** In the order of the body. */
   readonly found: readonly Found[];
+  /** A string that is a value begins as what the relay has clients carry. */
+  readonly carries: boolean;
   /** Only where its shape was given. */
   readonly prefix?: CacheablePrefix | undefined;
 }
@@ -77,6 +80,7 @@ export function readValue(body: Buffer, span: Span, field: string): unknown {
 class BodyListener implements JsonListener, BodyScan {
   readonly members = new Map<string, Member>();
   readonly found: Found[] = [];
+  carries = false;
   problem: CallError | undefined;
 
   private readonly cursor: PathCursor;
@@ -114,6 +118,7 @@ class BodyListener implements JsonListener, BodyScan {
     if (path !== undefined) this.find(path, kind, token.at, end);
     if (this.depth === 1) this.members.set(this.member, { kind, span: { start: token.at, end } });
     this.prefix?.scalar(kind, token, end, this.depth);
+    if (kind === 'string' && !this.carries) this.carries = beginsAsCarried(token);
   }
 
   open(array: boolean, at: number): void {

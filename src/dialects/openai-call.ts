@@ -98,6 +98,7 @@ export async function readOpenaiCall({ route, headers, body }: OpenaiInput): Pro
     editSpans: Object.fromEntries(
       scan.found.filter(({ path }) => EDITED.includes(path)).map(({ path, span }) => [path, span]),
     ),
+    carries: scan.carries,
     framing: streams ? 'sse' : 'json',
     maxOutputTokens,
     ...(prefix && { session: sessionOf(headers, body, scan, [cacheKey(scan)]) }),

@@ -1,6 +1,6 @@
+import { CARRIED_PREFIX } from '../dialects/carried-prefix.ts';
 import {
   type Carried,
-  CARRIED_PREFIX,
   isCarried,
   packCarried,
   packSignature,

@@ -1,7 +1,7 @@
 import type { Call } from '../dialects/dialect.ts';
 import { compilePaths } from '../dialects/json-paths.ts';
 import { scanBody } from '../dialects/json-scan.ts';
-import { CARRIED_PREFIX, unpackToolId } from './carried.ts';
+import { unpackToolId } from './carried.ts';
 import type { NativeCall } from './native-call.ts';
 import { type Splice, splicedCall } from './splice.ts';
 import { UsageFilter } from './usage-filter.ts';
@@ -49,8 +49,8 @@ function askForUsage({ body, editSpans = {} }: Call): Splice | undefined {
   return said === 'false' || said === 'null' ? { span: included, text: 'true' } : undefined;
 }
 
-async function plainToolIds({ body }: Call): Promise<readonly Splice[]> {
-  if (!body.includes(CARRIED_PREFIX)) return [];
+async function plainToolIds({ body, carries }: Call): Promise<readonly Splice[]> {
+  if (carries !== true) return [];
   const { found } = await scanBody(body, TOOL_IDS);
   return found.flatMap(({ kind, span }) => {
     if (kind !== 'string') return [];

@@ -21,6 +21,7 @@ function callOf(dialect: DialectName, text: string, model = 'm-1'): Call {
     lane: 'generate',
     model,
     modelSpans: at < 0 ? [] : [{ start, end: start + '"m-1"'.length }],
+    carries: true,
     framing: 'json',
     maxOutputTokens: undefined,
     headers: {},

@@ -1,6 +1,6 @@
 import type { Call, DialectName } from '../dialects/dialect.ts';
 import { claudeToolId } from './anthropic/tool-id.ts';
-import { CARRIED_PREFIX, isCarried, unpackSignature, unpackToolId } from './carried.ts';
+import { isCarried, unpackSignature, unpackToolId } from './carried.ts';
 import { callId } from './converse/names.ts';
 import { isThird, NO_SIGNATURE } from './gemini/models.ts';
 import type { NativeCall } from './native-call.ts';
@@ -102,7 +102,7 @@ const SHAPES: Partial<Record<DialectName, Shape>> = {
  */
 export async function withoutForeignSignatures(call: Call): Promise<NativeCall> {
   const shape = SHAPES[call.dialect];
-  if (shape === undefined || !call.body.includes(CARRIED_PREFIX)) return { call, edits: [] };
+  if (shape === undefined || call.carries !== true) return { call, edits: [] };
   const root = await spanTree(call.body, shape.depth + 2);
   const request = AROUND.reduce((node, names) => memberOf(node, ...names)?.value ?? node, root);
   const splices = conversationSplices(memberOf(request, ...shape.conversation)?.value, shape, call);
