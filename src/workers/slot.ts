@@ -13,13 +13,16 @@ const MEASURE_WITHIN_MS = 2_000;
 const SILENT_MS = 5 * ABLE_EVERY_MS;
 /** Looks in a row at one that says nothing: it hangs, and as long as it does no balancer comes to the others. */
 const MOST_SILENT_LOOKS = 30;
+/** More looks than seconds of the drain's own limits: for last words, the settlements left, and the pools to close. */
+const LOOKS_BEYOND_DRAIN = 30;
+const LEFT = 'ended with code 0';
 
 export interface SlotEvents {
   serving(slot: Slot, told: Extract<FromWorker, { act: 'serving' }>): void;
   /** It serves or does not, or is able or is not. */
   changed(): void;
   scrape(slot: Slot, id: number): void;
-  /** Its process ended without being asked to; it is replaced unless the slot is closed now. */
+  /** Its process ended without being asked to, and is replaced unless the slot is closed now; or before it had drained. */
   died(slot: Slot, reason: string): void;
 }
 
@@ -39,6 +42,7 @@ export class Slot {
   private servingSince = Infinity;
   private ableAt = -Infinity;
   private silentLooks = 0;
+  private looksAtDrain = 0;
   private reason: string | undefined;
   private pause: NodeJS.Timeout | undefined;
   private over: () => void = () => undefined;
@@ -64,7 +68,7 @@ export class Slot {
     // Not before its channel is closed: what it said last has arrived by then.
     const silent = new Promise<void>((resolve) => worker.once('disconnect', resolve));
     worker.once('exit', (code: number, signal: string | null) => {
-      void silent.then(() => this.ended(`ended with ${signal ?? `code ${code}`}`));
+      void silent.then(() => this.ended(code === 0 ? LEFT : `ended with ${signal ?? `code ${code}`}`));
     });
   }
 
@@ -73,12 +77,18 @@ export class Slot {
   }
 
   /**
-   * Asked every second. One that hangs is ended, and is replaced as any other. Looks are counted and not the time, which
-   * goes on while this process itself stands still.
+   * Asked every second, also while it drains. One that hangs, or has not done with its drain long after the time for it,
+   * is ended; it is replaced as any other unless it was to leave. Looks are counted and not the time, which goes on while
+   * this process itself stands still.
    */
   look(): void {
-    if (this.state !== 'serving' || (this.silentLooks += 1) < MOST_SILENT_LOOKS) return;
-    this.reason = `it said nothing for ${MOST_SILENT_LOOKS} s`;
+    if (this.state !== 'serving' && this.state !== 'closing') return;
+    this.silentLooks += 1;
+    if (this.state === 'closing') this.looksAtDrain += 1;
+    const { drainAcceptSeconds, drainSeconds } = this.env;
+    const hangs = this.silentLooks >= MOST_SILENT_LOOKS;
+    if (!hangs && this.looksAtDrain < drainAcceptSeconds + drainSeconds + LOOKS_BEYOND_DRAIN) return;
+    this.reason = hangs ? `it said nothing for ${MOST_SILENT_LOOKS} s` : 'it did not leave in time';
     this.kill();
   }
 
@@ -122,9 +132,9 @@ export class Slot {
     this.silentLooks = 0;
     switch (message.act) {
       case 'hello':
-        this.tell({ act: 'begin', env: { ...this.env, worker: this.number } });
-        // Asked to leave before it could hear that.
+        // Asked to leave before it could hear that: it need not boot first.
         if (this.state === 'closing') this.tell({ act: 'leave' });
+        else this.tell({ act: 'begin', env: { ...this.env, worker: this.number } });
         break;
       case 'serving':
         if (this.state !== 'starting') return;
@@ -156,6 +166,7 @@ export class Slot {
     this.ableAt = -Infinity;
     if (state === 'closing') {
       this.state = 'closed';
+      if (how !== LEFT) this.events.died(this, this.reason ?? how);
       this.over();
       return;
     }

@@ -83,8 +83,8 @@ export class Workers {
 
   private async closeOnce(): Promise<void> {
     this.state = 'leaving';
-    clearInterval(this.looking);
     await Promise.all(this.slots.map((slot) => slot.close()));
+    clearInterval(this.looking);
   }
 
   private kill(): void {
@@ -112,6 +112,10 @@ export class Workers {
       return;
     }
     this.metrics.died();
+    if (this.state === 'leaving') {
+      this.log.error({ worker, reason }, 'a worker ended before it had drained');
+      return;
+    }
     this.log.error({ worker, reason, deaths }, 'a worker ended and is replaced');
     const none = this.slots.every(({ state }) => state !== 'serving');
     if (none && deaths >= MOST_DEATHS) {
