@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { v7 as uuidv7 } from 'uuid';
+import { RequestIds } from './request-ids.ts';
 
 /** What is known of a request before anything else is. */
 export interface RequestContext {
@@ -12,6 +12,7 @@ export interface RequestContext {
 }
 
 const CLIENT_ID_LENGTH = 128;
+const ids = new RequestIds();
 const contexts = new WeakMap<IncomingMessage, RequestContext>();
 
 /** The same context for the whole life of a request. */
@@ -19,7 +20,7 @@ export function contextOf(request: IncomingMessage): RequestContext {
   let context = contexts.get(request);
   if (context === undefined) {
     context = {
-      requestId: uuidv7(),
+      requestId: ids.next(),
       clientRequestId: clientIdOf(request),
       receivedAt: performance.now(),
     };

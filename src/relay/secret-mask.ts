@@ -58,16 +58,19 @@ export class SecretMask {
     return length < SHORTEST ? held : Buffer.alloc(held.length, ASTERISK);
   }
 
-  headers(headers: Readonly<Record<string, string>>): Record<string, string> {
-    const masked: Record<string, string> = {};
-    for (const [name, value] of Object.entries(headers)) {
-      let text = value;
-      for (const secret of this.hidden.texts) {
-        if (text.includes(secret)) text = text.replaceAll(secret, '*'.repeat(secret.length));
+  /** The same object where none of them holds a secret. */
+  headers(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    let masked: Record<string, string> | undefined;
+    for (const secret of this.hidden.texts) {
+      for (const name in headers) {
+        const text = masked?.[name] ?? headers[name] ?? '';
+        if (text.includes(secret)) {
+          masked ??= { ...headers };
+          masked[name] = text.replaceAll(secret, '*'.repeat(secret.length));
+        }
       }
-      masked[name] = text;
     }
-    return masked;
+    return masked ?? headers;
   }
 }
 

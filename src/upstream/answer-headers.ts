@@ -14,21 +14,25 @@ const DROPPED = new Set([
   'upgrade',
 ]);
 
+const NONE: ReadonlySet<string> = new Set();
+
 /** An upstream's answer headers as one text each, without those of the connection and those it names as such. */
 export function answerHeaders(
   raw: Readonly<Record<string, string | string[] | undefined>>,
 ): Record<string, string> {
-  const named = new Set(
-    flat(raw['connection'] ?? '')
-      .toLowerCase()
-      .split(/[\s,]+/),
-  );
-  const kept: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const [name, value] of Object.entries(raw)) {
+  const connection = raw['connection'];
+  const named = connection === undefined ? NONE : namedBy(flat(connection));
+  const kept: Record<string, string> = {};
+  for (const name in raw) {
+    const value = raw[name];
     if (value === undefined || DROPPED.has(name) || named.has(name)) continue;
     kept[name] = flat(value);
   }
   return kept;
+}
+
+function namedBy(connection: string): ReadonlySet<string> {
+  return new Set(connection.toLowerCase().split(/[\s,]+/));
 }
 
 function flat(value: string | string[]): string {
