@@ -9,7 +9,6 @@ import { KeyDirectory } from '../keys/key-directory.ts';
 import {
   AdmissionUnavailable,
   type Bound,
-  type Candidate,
   type Decision,
   type Patience,
   type Refusal,
@@ -19,7 +18,7 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { affinityOf, sessionDigest } from './affinity.ts';
-import { CandidateMemo, type KnownCandidates } from './candidate-memo.ts';
+import { CandidateMemo, type KnownCandidates, type Manner } from './candidate-memo.ts';
 import type { CallForms } from './call-forms.ts';
 import { type Way, wayTo } from './candidates.ts';
 import { leftError } from './cut.ts';
@@ -117,29 +116,28 @@ export class Assigner {
     }
     const unable = await this.inexpressible(forms, known);
     // The same array for as long as it is the same: calls of one batch send it once.
-    const { candidates, considered } = known;
-    const pool = unable.size === 0 ? candidates : candidates.filter((one) => !unable.has(one));
-    const unsaid = [...unable].map(({ accountId }) => accountId);
+    const { pool, unsaid } = this.memo.without(known, unable);
+    const { considered } = known;
     return { key, accounts, pool, unsaid, considered, session: sessionDigest(key.id, call) };
   }
 
   /**
-   * Those whose dialect cannot say the whole call. @throws RelayError naming what none of them can say, before anything
+   * Manners whose dialect cannot say the whole call. @throws RelayError naming what none of them can say, before anything
    * is taken
    */
-  private async inexpressible(forms: CallForms, known: KnownCandidates): Promise<ReadonlySet<Candidate>> {
-    const unable = new Set<Candidate>();
+  private async inexpressible(forms: CallForms, known: KnownCandidates): Promise<ReadonlySet<Manner>> {
+    const unable = new Set<Manner>();
     let unsaid: CallError | undefined;
-    for (const { dialect, model, candidates } of known.manners) {
+    for (const manner of known.manners) {
       try {
-        await forms.of(dialect, model);
+        await forms.of(manner.dialect, manner.model);
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
         unsaid ??= error;
-        for (const candidate of candidates) unable.add(candidate);
+        unable.add(manner);
       }
     }
-    if (unsaid !== undefined && unable.size === known.candidates.length) {
+    if (unsaid !== undefined && unable.size === known.manners.length) {
       throw new RelayError('call-invalid', unsaid.message);
     }
     return unable;

@@ -72,6 +72,19 @@ describe('who may serve a call, remembered', () => {
     ]);
   });
 
+  it('is one array, too, for all calls that cannot be said in the same manners', () => {
+    const accounts = [account('a'), account('b', { models: { map: { 'claude-x': 'inner' } } }), account('c')];
+    const { memo } = memoOf(accounts);
+    const known = memo.with(call, key());
+    const unable = new Set(known.manners.filter(({ model }) => model === 'inner'));
+    const { pool, unsaid } = memo.without(known, unable);
+    expect([pool.map(({ accountId }) => accountId), unsaid]).toEqual([['a', 'c'], ['b']]);
+    expect(memo.without(known, new Set(unable)).pool).toBe(pool);
+    expect(memo.without(known, new Set()).pool).toBe(known.candidates);
+    const others = new Set(known.manners.filter(({ model }) => model !== 'inner'));
+    expect(memo.without(known, others)).toMatchObject({ pool: [{ accountId: 'b' }], unsaid: ['a', 'c'] });
+  });
+
   it('remembers no more than 200 models for one key, and answers all the same', () => {
     const { memo } = memoOf([account('a', { models: { allow: ['*'] } })]);
     const [busy, calm] = [key({ id: 'busy' }), key({ id: 'calm' })];

@@ -12,6 +12,8 @@ import { type Considered, consideredFor } from './considered.ts';
 const MOST_MODELS = 200;
 /** Candidates in all lists; beyond it everything is forgotten. One is some 80 bytes. */
 const MOST_CANDIDATES = 500_000;
+/** Of one list, for what calls of it cannot be said in some dialects; beyond it they are forgotten. */
+const MOST_NARROWED = 4;
 /** What a list weighs without any candidate. */
 const LIST = 16;
 
@@ -28,6 +30,12 @@ export interface KnownCandidates {
   /** Each candidate is in one of them. */
   readonly manners: readonly Manner[];
   readonly considered: Considered;
+}
+
+/** Candidates that can be asked a call, and the ids of those that cannot. */
+export interface Narrowed {
+  readonly pool: readonly Candidate[];
+  readonly unsaid: readonly string[];
 }
 
 interface Lists {
@@ -48,6 +56,7 @@ interface Lists {
 export class CandidateMemo {
   private readonly known = new WeakMap<readonly Account[], Lists>();
   private readonly bindings = new WeakMap<ApiKey, string>();
+  private readonly narrowed = new WeakMap<KnownCandidates, Map<string, Narrowed>>();
 
   constructor(
     private readonly accounts: AccountDirectory,
@@ -61,6 +70,21 @@ export class CandidateMemo {
   with(call: AskedCall, key: ApiKey): KnownCandidates {
     const known = this.listOf(call, key);
     return mayCall(key, call) ? known : { ...known, candidates: [], manners: [] };
+  }
+
+  /** Without those of some manners; for the same ones the same array, as others know pools by their arrays. */
+  without(known: KnownCandidates, unable: ReadonlySet<Manner>): Narrowed {
+    if (unable.size === 0) return { pool: known.candidates, unsaid: [] };
+    const name = known.manners.flatMap((manner, at) => (unable.has(manner) ? [at] : [])).join(' ');
+    const found = this.narrowed.get(known)?.get(name);
+    if (found !== undefined) return found;
+    const left = new Set([...unable].flatMap(({ candidates }) => candidates));
+    const pool = known.candidates.filter((one) => !left.has(one));
+    const made = { pool, unsaid: [...left].map(({ accountId }) => accountId) };
+    const all = this.narrowed.get(known) ?? new Map<string, Narrowed>();
+    if (all.size >= MOST_NARROWED) all.clear();
+    this.narrowed.set(known, all.set(name, made));
+    return made;
   }
 
   private listOf(call: AskedCall, key: ApiKey): KnownCandidates {

@@ -211,7 +211,7 @@ export class Grace {
     { priorityOf }: GraceTerms,
   ): { readonly accounts: readonly string[]; readonly backInMs: number } {
     const now = this.now();
-    const order = [...this.chosen.keys()];
+    const turns = new Map([...this.chosen.keys()].map((id, turn) => [id, turn]));
     const until = (id: string): number => this.cooling.get(id) ?? 0;
     const accounts = candidates
       .filter(({ accountId }) => until(accountId) <= now)
@@ -219,7 +219,7 @@ export class Grace {
         accountId,
         tier: accountId === preferredAccountId ? -1 : tier,
         priority: priorityOf(accountId),
-        turn: order.indexOf(accountId),
+        turn: turns.get(accountId) ?? -1,
       }))
       .sort((a, b) => a.tier - b.tier || a.priority - b.priority || a.turn - b.turn)
       .map(({ accountId }) => accountId);

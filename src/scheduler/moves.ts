@@ -3,6 +3,7 @@ import type { Queryable } from '../database/statement.ts';
 import { AdmissionUnavailable, type Decision, type MoveRequest } from './admission.ts';
 import { backoffMs } from './backoff.ts';
 import type { Replica } from './replica.ts';
+import type { ShortLists } from './short-lists.ts';
 import { moveAttempt } from './sql/move-attempt.ts';
 import { failureOf } from './statement-failure.ts';
 
@@ -18,10 +19,15 @@ export class Moves {
   constructor(
     private readonly db: Queryable,
     private readonly replica: Replica,
+    private readonly lists: ShortLists,
   ) {}
 
   /** @throws AdmissionUnavailable */
-  async move(request: MoveRequest): Promise<Decision> {
+  move(request: MoveRequest): Promise<Decision> {
+    return this.lists.moved(request, (short) => this.send(short));
+  }
+
+  private async send(request: MoveRequest): Promise<Decision> {
     const deadline = performance.now() + PATIENCE_MS;
     for (let attempt = 1; ; attempt += 1) {
       try {

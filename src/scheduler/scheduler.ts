@@ -97,7 +97,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       (rows, ms) => metrics.batch('admit', rows, ms),
       (request, error) => this.grace.decide(request, error),
     );
-    const moves = new Moves(hot, this.replica);
+    const moves = new Moves(hot, this.replica, this.lists);
     this.entrance = new Entrance(admissions, moves, this.settlements, this.room, settings);
     this.bindings = new Bindings(hot, (error) => log.debug({ err: error }, 'bindings were lost'));
     const { replica, strays, spooling, bindings } = this;

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../database/statement.ts';
 import { NO_USAGE } from '../dialects/dialect.ts';
+import type { Candidate } from './admission.ts';
 import { backoffMs } from './backoff.ts';
 import { idOfSettlement, type Settlement } from './settlement.ts';
 import { settleBatch } from './sql/settle-batch.ts';
 import { failureOf } from './statement-failure.ts';
+import { wishOf } from './wish.ts';
 
 const LARGEST_BATCH = 64;
 /** Nobody waits for a settlement, and fewer, fuller statements are the largest saving at ordinary load. */
@@ -90,8 +92,13 @@ export class SettlementQueue {
   }
 
   /** Whether a settlement is on its way that gives back a place of this key or of one of these accounts. */
-  isReturning(keyId: string, candidates: readonly { readonly accountId: string }[]): boolean {
-    return this.places.has(keyId) || candidates.some(({ accountId }) => this.places.has(accountId));
+  isReturning(keyId: string, candidates: readonly Candidate[]): boolean {
+    if (this.places.has(keyId)) return true;
+    // Few are on their way; a pool may be large.
+    if (this.places.size >= candidates.length)
+      return candidates.some(({ accountId }) => this.places.has(accountId));
+    const { accounts } = wishOf({ lane: 'generate', candidates });
+    return [...this.places.keys()].some((id) => accounts.has(id));
   }
 
   /** Sends them now; resolves when they are committed. */

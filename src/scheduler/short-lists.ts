@@ -1,6 +1,5 @@
-import type { AdmissionRequest, Candidate, Decision, Refusal } from './admission.ts';
+import type { AdmissionRequest, Candidate, Decision, MoveRequest, Refusal } from './admission.ts';
 import type { Answer } from './admission-batch.ts';
-import type { RankedPool } from './ranked-pool.ts';
 import type { Standings } from './standings.ts';
 
 /** Up to so many candidates, admission is asked for all of them. */
@@ -23,16 +22,19 @@ const OF_ACCOUNTS: ReadonlySet<Refusal> = new Set([
   'unpriced',
 ]);
 
-/** A request, and how it is asked for next: by what is `known`, by what was read just now (`fresh`), or with `all`. */
+/** What a list is made of: of what is `known`, of what was read just now (`fresh`), or it is `all` candidates. */
+type Source = 'known' | 'fresh' | 'all';
+
+/** A request, and how it is asked for next. */
 export interface Asked {
   readonly request: AdmissionRequest;
-  list: 'known' | 'fresh' | 'all';
+  list: Source;
   /** Its session's account, as admission said that it is none of those that it was asked for. */
   boundTo?: string;
 }
 
-export interface Shortened {
-  readonly request: AdmissionRequest;
+export interface Shortened<T = AdmissionRequest> {
+  readonly request: T;
   /** A refusal of it is one of the whole pool. */
   readonly stands: boolean;
 }
@@ -77,8 +79,20 @@ export class ShortLists {
       return answer;
     }
     if (stands || !OF_ACCOUNTS.has(answer.refusal)) return answer;
-    asked.list = asked.list === 'known' ? 'fresh' : 'all';
+    asked.list = wider(asked.list);
     return undefined;
+  }
+
+  /** Moves the call with short lists, too: each asks `send`, until its refusal is one of the whole pool. */
+  async moved(request: MoveRequest, send: (request: MoveRequest) => Promise<Decision>): Promise<Decision> {
+    for (let source: Source = 'known'; ; source = wider(source)) {
+      const short = await this.shortenedMove(request, source);
+      const decision = await send(short.request);
+      // Refused or not, the place that it had is given back.
+      if (source === 'known') this.standings.released(request.lease.accountId);
+      if (decision.admitted) this.standings.took(decision.lease.accountId, new Date(), false);
+      if (decision.admitted || short.stands || !OF_ACCOUNTS.has(decision.refusal)) return decision;
+    }
   }
 
   /** An account has answered the session's call. */
@@ -99,33 +113,55 @@ export class ShortLists {
     const [first] = group;
     if (first === undefined) return [];
     const { candidates, lane, hold } = first.request;
-    const pool = this.standings.pool(candidates, lane === 'count');
     const fresh = group.some(({ list }) => list === 'fresh');
     const most = fresh ? Math.max(SHORTEST_FRESH, 2 * group.length) : Math.max(SHORTEST, group.length);
-    if (pool === undefined) return [];
-    const best = pool.best(most, hold?.unpriced);
-    const list = [...best.candidates, ...this.wanted(group, pool, new Set(best.candidates))];
-    if (list.length >= candidates.length) return [];
-    const stands = best.complete && this.standings.ageMs <= FRESH_MS;
+    const wanted = group.flatMap(({ request: { preferredAccountId, session = '' }, boundTo }) => [
+      preferredAccountId,
+      boundTo ?? this.sessions.get(session),
+    ]);
+    const short = this.listOf(candidates, lane === 'count', most, hold?.unpriced, wanted);
+    if (short === undefined) return [];
     return group.map((asked) => {
       // Admission looks once whether the session is bound to an account that is not on the list.
       const isShort = asked.request.session !== undefined && asked.boundTo === undefined;
-      return [asked, { request: { ...asked.request, candidates: list, isShort }, stands }];
+      const request = { ...asked.request, candidates: short.list, isShort };
+      return [asked, { request, stands: short.stands }];
     });
   }
 
-  /** Accounts that calls of the group prefer or are bound to, and that are not listed yet. */
-  private wanted(group: readonly Asked[], pool: RankedPool, listed: ReadonlySet<Candidate>): Set<Candidate> {
-    const wanted = new Set<Candidate>();
-    for (const { request, boundTo } of group) {
-      const { preferredAccountId, session = '' } = request;
-      for (const id of [preferredAccountId, boundTo ?? this.sessions.get(session)]) {
-        const candidate = id === undefined ? undefined : pool.find(id);
-        if (candidate !== undefined && !listed.has(candidate)) wanted.add(candidate);
-      }
-    }
-    return wanted;
+  private async shortenedMove(request: MoveRequest, source: Source): Promise<Shortened<MoveRequest>> {
+    const { candidates, unpriced, preferredAccountId } = request;
+    if (source === 'all' || candidates.length <= LARGEST_WHOLE) return { request, stands: true };
+    await this.standings.refresh(source === 'fresh' ? FRESH_MS : KNOWN_MS);
+    const most = source === 'fresh' ? SHORTEST_FRESH : SHORTEST;
+    const short = this.listOf(candidates, false, most, unpriced, [preferredAccountId]);
+    if (short === undefined) return { request, stands: true };
+    return { request: { ...request, candidates: short.list }, stands: short.stands };
   }
+
+  /** Undefined: all of them. @param wanted are on it, too, where they are candidates */
+  private listOf(
+    candidates: readonly Candidate[],
+    counting: boolean,
+    most: number,
+    unpriced: ReadonlySet<string> | undefined,
+    wanted: readonly (string | undefined)[],
+  ): { readonly list: readonly Candidate[]; readonly stands: boolean } | undefined {
+    const pool = this.standings.pool(candidates, counting);
+    if (pool === undefined) return undefined;
+    const best = pool.best(most, unpriced);
+    const list = new Set(best.candidates);
+    for (const id of wanted) {
+      const candidate = id === undefined ? undefined : pool.find(id);
+      if (candidate !== undefined) list.add(candidate);
+    }
+    if (list.size >= candidates.length) return undefined;
+    return { list: [...list], stands: best.complete && this.standings.ageMs <= FRESH_MS };
+  }
+}
+
+function wider(source: Source): Source {
+  return source === 'known' ? 'fresh' : 'all';
 }
 
 function grouped(batch: readonly Asked[]): Asked[][] {

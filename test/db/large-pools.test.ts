@@ -8,6 +8,7 @@ import {
   candidate,
   eventually,
   leased,
+  move,
   SchedulingRig,
   settlement,
 } from '../support/scheduling.ts';
@@ -106,6 +107,31 @@ describe('a pool of hundreds of accounts', () => {
     if (given === undefined) throw new Error('Nothing was taken');
     await there.settle(settlement(given));
     await eventually(async () => (await decide(here, ask(key, pool))) === given.accountId);
+  });
+
+  it('has a call that moves on its best, and on the last one that has room', async () => {
+    const [key, first, last] = [
+      await rig.key(),
+      await accounts(50, { priority: 10, max: 1 }),
+      await accounts(1, { priority: 20, max: 1 }),
+    ];
+    const pool = [...first, ...last].map((id) => candidate(id));
+    const lease = leased(await here.admit(ask(key, pool)));
+    const others = pool.filter(({ accountId }) => accountId !== lease.accountId);
+    const second = leased(await here.move(move(lease, others)));
+    expect(first).toContain(second.accountId);
+    const free = others.filter(
+      ({ accountId }) => accountId !== second.accountId && !last.includes(accountId),
+    );
+    const taken = await all(there, asks(48, key, free));
+    expect([...taken].sort()).toEqual(free.map(({ accountId }) => accountId).sort());
+    const left = others.filter(({ accountId }) => accountId !== second.accountId);
+    const third = leased(await here.move(move(second, left)));
+    expect(last).toEqual([third.accountId]);
+    expect(await here.move(move(third, left.slice(0, -1)))).toMatchObject({ refusal: 'accounts-full' });
+    await here.settle(settlement(third));
+    // What it had until it was refused is another's.
+    expect(await decide(there, ask(key, [...left.slice(0, -1), ...last]))).toBe(last[0]);
   });
 
   it('says of all why nobody serves, and when the first is back', async () => {
