@@ -14,7 +14,7 @@ function messageOf(frame: string): Buffer {
   return encodeEventMessage(HEADERS, JSON.stringify({ bytes, p: 'abcdefghijklmnop' }));
 }
 
-const { before, delta, after } = streamEvents(DELTAS);
+const { before, delta, after } = streamEvents({ deltas: DELTAS, paceMs: 0 });
 const MESSAGES = [...before, ...Array<string>(DELTAS).fill(delta), ...after].map(messageOf);
 
 announce(

@@ -35,6 +35,12 @@ export function readTreeMemory(root: number): number {
   return pages.reduce((sum, count) => sum + count * 4096, 0);
 }
 
+/** The Postgres server that a process started itself; itself where there is no /proc, and where it started none. */
+export function postgresBelow(parent: number): number {
+  const server = [...readProcesses().values()].find((one) => one.parent === parent && isPostgres(one));
+  return server?.pid ?? parent;
+}
+
 function isPostgres({ name }: ProcessTimes): boolean {
   return name.startsWith('postgres');
 }

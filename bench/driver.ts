@@ -1,11 +1,14 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageReader } from './message-reader.ts';
+import { delaysIn } from './stamp.ts';
 
 /** Milliseconds from a request's last byte written to its answer's first byte, and to its last one. */
 export interface Times {
   readonly first: number;
   readonly whole: number;
+  /** How long each delta was under way, where deltas tell when they left. */
+  readonly delays: readonly number[];
 }
 
 /**
@@ -18,6 +21,7 @@ export class Connection {
   private readonly reader = new MessageReader(false);
   private sent = 0;
   private first = 0;
+  private delays: number[] = [];
   private answered: ((times: Times) => void) | undefined;
   private failed: (error: Error) => void = () => undefined;
 
@@ -34,6 +38,7 @@ export class Connection {
       this.answered = resolve;
       this.failed = reject;
       this.first = 0;
+      this.delays = [];
       this.reader.reset();
       this.socket.write(request);
       this.sent = performance.now();
@@ -48,16 +53,18 @@ export class Connection {
   private take(chunk: Buffer): void {
     const now = performance.now();
     if (this.first === 0) this.first = now;
+    for (const delay of delaysIn(chunk)) this.delays.push(delay);
     if (!this.reader.take(chunk)) return;
     const { head } = this.reader;
     if (head.startsWith('HTTP/1.1 200'))
-      this.answered?.({ first: this.first - this.sent, whole: now - this.sent });
+      this.answered?.({ first: this.first - this.sent, whole: now - this.sent, delays: this.delays });
     else this.failed(new Error(`not 200: ${head}\n${chunk.toString().slice(-500)}`));
   }
 }
 
 export interface Load {
-  readonly port: number;
+  /** Connections are shared out among them. */
+  readonly ports: readonly number[];
   readonly request: Buffer;
   readonly connections: number;
   /** No request is begun after so many answers, or so many milliseconds; those begun are waited for. */
@@ -71,10 +78,11 @@ export interface Sample {
   readonly seconds: number;
   readonly firstByte: readonly number[];
   readonly latency: readonly number[];
+  readonly delays: readonly number[];
 }
 
 /** A closed loop: each connection sends its next request when it has its answer. @throws Error as `Connection.ask` */
-export async function drive({ port, request, connections, enough, spreadMs = 0 }: Load): Promise<Sample> {
+export async function drive({ ports, request, connections, enough, spreadMs = 0 }: Load): Promise<Sample> {
   const times: Times[] = [];
   const began = performance.now();
   let begun = 0;
@@ -84,7 +92,7 @@ export async function drive({ port, request, connections, enough, spreadMs = 0 }
   const run = async (index: number): Promise<void> => {
     const turn = (spreadMs * index) / connections;
     if (turn > 0) await sleep(turn);
-    const connection = new Connection(port);
+    const connection = new Connection(ports[index % ports.length] ?? 0);
     while (goesOn()) {
       begun += 1;
       times.push(await connection.ask(request));
@@ -149,5 +157,6 @@ function sampleOf(times: readonly Times[], ms: number): Sample {
     seconds: ms / 1000,
     firstByte: times.map(({ first }) => first),
     latency: times.map(({ whole }) => whole),
+    delays: times.flatMap(({ delays }) => delays),
   };
 }

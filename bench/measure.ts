@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTreeCpu } from './cpu.ts';
+import { readTreeCpu, type TreeCpu } from './cpu.ts';
 import { type Door, type Question, requestOf } from './doors.ts';
 import { askOnce, drive, driveAt, type Sample } from './driver.ts';
+import { type Figures, type FiguresByTarget, mediansOf, quantile, withRatios } from './figures.ts';
 import type { LoadPhase } from './phases.ts';
+import { withoutStamps } from './stamp.ts';
 
 export interface Target {
   readonly name: string;
@@ -11,24 +13,12 @@ export interface Target {
   readonly pid: number;
   /** API keys, where they are asked for: the one of the usual account, and one that is bound to an account at Bedrock. */
   readonly keys?: Readonly<Record<'usual' | 'bedrock', string>>;
-}
-
-/** One round, or the medians of several. Times in ms, processor time in microseconds. */
-export interface Figures {
-  readonly perSecond: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly firstByteP50: number;
-  /** For each answer; NaN where the system does not tell. */
-  readonly serverMicros: number;
-  readonly postgresMicros: number;
-  readonly driverMicros: number;
-  /** Server time against the bare proxy's of the same round. */
-  readonly ratio: number;
+  /** Other roots whose time is counted with it; those with a port are asked in turn with it. */
+  readonly beside?: readonly { readonly pid: number; readonly port?: number }[];
 }
 
 export interface Outcome {
-  readonly figures: ReadonlyMap<string, Figures>;
+  readonly figures: FiguresByTarget;
   /** All that the phase asked of each target, warm-up included. */
   readonly answers: ReadonlyMap<string, number>;
 }
@@ -55,15 +45,14 @@ export async function runPhase(
     const warm = await sampleOf(target, { ...phase, enough: { answers: phase.warmUp } });
     count(target, 1 + warm.answers);
   }
-  const rounds: Map<string, Figures>[] = [];
+  const rounds: FiguresByTarget[] = [];
   for (let round = 0; round < phase.rounds; round += 1) {
     const found = new Map<string, Figures>();
     for (const target of targets) {
       const figures = await takeSample(target, phase, (more) => count(target, more));
       found.set(target.name, figures);
     }
-    const base = found.get(basis.name)?.serverMicros ?? NaN;
-    rounds.push(new Map([...found].map(([name, one]) => [name, { ...one, ratio: one.serverMicros / base }])));
+    rounds.push(withRatios(found, basis.name));
   }
   const figures = new Map(
     targets.map(({ name }) => [name, mediansOf(rounds.flatMap((round) => round.get(name) ?? []))]),
@@ -72,12 +61,12 @@ export async function runPhase(
 }
 
 async function takeSample(target: Target, phase: LoadPhase, count: (more: number) => void): Promise<Figures> {
-  const before = readTreeCpu(target.pid);
+  const before = cpuOf(target);
   const ownBefore = process.cpuUsage();
   const sample = await sampleOf(target, phase);
   const own = process.cpuUsage(ownBefore);
   await sleep(SETTLING_MS);
-  const after = readTreeCpu(target.pid);
+  const after = cpuOf(target);
   count(sample.answers);
   const each = (end: number | undefined, begin: number | undefined): number =>
     ((end ?? NaN) - (begin ?? NaN)) / sample.answers;
@@ -86,15 +75,29 @@ async function takeSample(target: Target, phase: LoadPhase, count: (more: number
     p50: quantile(sample.latency, 0.5),
     p99: quantile(sample.latency, 0.99),
     firstByteP50: quantile(sample.firstByte, 0.5),
+    deltaP50: quantile(sample.delays, 0.5),
     serverMicros: each(after?.server, before?.server),
     postgresMicros: each(after?.postgres, before?.postgres),
     driverMicros: (own.user + own.system) / sample.answers,
     ratio: NaN,
+    wholeRatio: NaN,
   };
 }
 
-function sampleOf({ port, ...target }: Omit<Target, 'name' | 'pid'>, phase: LoadPhase): Promise<Sample> {
+function cpuOf({ pid, beside = [] }: Target): TreeCpu | undefined {
+  const sum = { server: 0, postgres: 0 };
+  for (const root of [pid, ...beside.map((one) => one.pid)]) {
+    const used = readTreeCpu(root);
+    if (used === undefined) return undefined;
+    sum.server += used.server;
+    sum.postgres += used.postgres;
+  }
+  return sum;
+}
+
+function sampleOf(target: Target, phase: LoadPhase): Promise<Sample> {
   const { load, enough, question } = phase;
+  const { port } = target;
   const request = questionTo(target, question);
   if ('perSecond' in load) {
     const requests = 'answers' in enough ? enough.answers : (load.perSecond * enough.ms) / 1000;
@@ -102,7 +105,8 @@ function sampleOf({ port, ...target }: Omit<Target, 'name' | 'pid'>, phase: Load
   }
   // Paced streams that began together would all ask at once, again and again, and the first byte would wait in a queue.
   const spreadMs = question.wish === 'json' ? 0 : question.wish.deltas * question.wish.paceMs;
-  return drive({ port, request, connections: load.connections, enough, spreadMs });
+  const ports = [port, ...(target.beside ?? []).flatMap((one) => one.port ?? [])];
+  return drive({ ports, request, connections: load.connections, enough, spreadMs });
 }
 
 /** Only llm-relay has doors; the others pass on what the upstream speaks. */
@@ -120,31 +124,8 @@ async function bodyOnce(target: Target, question: Question): Promise<string> {
   for (let at = 0; ;) {
     const lineEnd = body.indexOf('\r\n', at);
     const length = parseInt(body.toString('latin1', at, lineEnd), 16);
-    if (!(length > 0)) return text;
+    if (!(length > 0)) return withoutStamps(text);
     text += body.toString('utf8', lineEnd + 2, lineEnd + 2 + length);
     at = lineEnd + 2 + length + 2;
   }
-}
-
-function mediansOf(rounds: readonly Figures[]): Figures {
-  const median = (name: keyof Figures): number =>
-    quantile(
-      rounds.map((round) => round[name]),
-      0.5,
-    );
-  return {
-    perSecond: median('perSecond'),
-    p50: median('p50'),
-    p99: median('p99'),
-    firstByteP50: median('firstByteP50'),
-    serverMicros: median('serverMicros'),
-    postgresMicros: median('postgresMicros'),
-    driverMicros: median('driverMicros'),
-    ratio: median('ratio'),
-  };
-}
-
-export function quantile(values: readonly number[], part: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
 }

@@ -1,3 +1,5 @@
+import { NO_STAMP } from './stamp.ts';
+
 /** The requests and answers of the bench, in the shapes of Anthropic's Messages API, as bytes. */
 
 export const MODEL = 'claude-sonnet-4-5';
@@ -73,11 +75,16 @@ export const JSON_ANSWER = JSON.stringify(
 const event = (type: string, data: object): string =>
   `event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`;
 
-/** The events of a stream before its deltas, one delta, and those after; each event is written for itself. */
-export function streamEvents(
-  deltas: number,
-  textBytes = TEXT.length,
-): { before: string[]; delta: string; after: string[] } {
+/**
+ * The events of a stream before its deltas, one delta, and those after; each event is written for itself. Where there is
+ * time between the deltas, their text has a place for a stamp.
+ */
+export function streamEvents({ deltas, paceMs, textBytes = TEXT.length }: Stream): {
+  before: string[];
+  delta: string;
+  after: string[];
+} {
+  const text = TEXT.padEnd(textBytes, TEXT);
   return {
     before: [
       event('message_start', {
@@ -87,7 +94,7 @@ export function streamEvents(
     ],
     delta: event('content_block_delta', {
       index: 0,
-      delta: { type: 'text_delta', text: TEXT.padEnd(textBytes, TEXT) },
+      delta: { type: 'text_delta', text: paceMs === 0 ? text : `${NO_STAMP}${text}` },
     }),
     after: [
       event('content_block_stop', { index: 0 }),

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readTreeMemory } from './cpu.ts';
 import { askOnce, drive } from './driver.ts';
 import { questionTo, type Target } from './measure.ts';
-import type { Table } from './report.ts';
+import { number, type Table } from './report.ts';
 
 /** What streams that stay open hold in memory, and what is left of them upstream when their clients hang up. */
 
@@ -17,35 +17,58 @@ const GONE_MS = 1_000;
 /** Asked of each target before its memory is read. */
 export const WARM_UP_ANSWERS = 3_000;
 
-/** For each target: what one of `count` open streams takes, and how many the upstream still has 1 s after they hung up. */
+/** Of one target, while clients hold streams open, and after they hung up all at once. */
+export interface HeldOpen {
+  readonly name: string;
+  /** For each stream. */
+  readonly kilobytes: number;
+  /** Streams that the upstream has then, and 1 s after. */
+  readonly open: number;
+  readonly left: number;
+}
+
 export async function openStreams(
   targets: readonly Target[],
   upstream: number,
   count: number,
-): Promise<Table> {
-  const rows: string[][] = [];
+): Promise<readonly HeldOpen[]> {
+  const found: HeldOpen[] = [];
   for (const target of targets) {
     await warmUp(target);
     const before = readTreeMemory(target.pid);
     const sockets = await openMany(target, count);
     await sleep(2_000);
-    const each = (readTreeMemory(target.pid) - before) / count;
+    const kilobytes = (readTreeMemory(target.pid) - before) / count / 1024;
     const open = await openAt(upstream);
     for (const socket of sockets) socket.destroy();
     await sleep(GONE_MS);
-    rows.push([target.name, (each / 1024).toFixed(1), String(open), String(await openAt(upstream))]);
+    found.push({ name: target.name, kilobytes, open, left: await openAt(upstream) });
     await untilNoneIsOpen(upstream);
   }
+  return found;
+}
+
+export function openStreamsTable(found: readonly HeldOpen[], count: number): Table {
   return {
     title: `${count} streams open at once, a delta each second; then all clients hang up`,
     head: ['', 'KB for each stream', 'open upstream', `upstream ${GONE_MS / 1000} s after`],
-    rows,
+    rows: found.map(({ name, kilobytes, open, left }) => [
+      name,
+      number(kilobytes, 1),
+      String(open),
+      String(left),
+    ]),
   };
 }
 
 /** How much a target grows while clients ask for 10 MB each and read nothing. */
-export async function stalledReaders(targets: readonly Target[]): Promise<Table> {
-  const rows: string[][] = [];
+export interface Stalled {
+  readonly name: string;
+  readonly megabytes: number;
+}
+
+export async function stalledReaders(targets: readonly Target[]): Promise<readonly Stalled[]> {
+  const found: Stalled[] = [];
   for (const target of targets) {
     await warmUp(target);
     const before = readTreeMemory(target.pid);
@@ -56,21 +79,25 @@ export async function stalledReaders(targets: readonly Target[]): Promise<Table>
       return socket;
     });
     await sleep(STALLED_MS);
-    rows.push([target.name, ((readTreeMemory(target.pid) - before) / 2 ** 20).toFixed(1)]);
+    found.push({ name: target.name, megabytes: (readTreeMemory(target.pid) - before) / 2 ** 20 });
     for (const socket of sockets) socket.destroy();
     await sleep(GONE_MS);
   }
+  return found;
+}
+
+export function stalledReadersTable(found: readonly Stalled[]): Table {
   return {
     title: `${STALLED} clients that ask for a stream of 10 MB and read nothing`,
     head: ['', `MB grown after ${STALLED_MS / 1000} s`],
-    rows,
+    rows: found.map(({ name, megabytes }) => [name, number(megabytes, 1)]),
   };
 }
 
 /** The heap has grown before, by what ordinary requests need. */
 async function warmUp(target: Target): Promise<void> {
   const request = questionTo(target, { wish: 'json' });
-  await drive({ port: target.port, request, connections: 64, enough: { answers: WARM_UP_ANSWERS } });
+  await drive({ ports: [target.port], request, connections: 64, enough: { answers: WARM_UP_ANSWERS } });
 }
 
 async function openMany(target: Target, count: number): Promise<Socket[]> {

@@ -1,5 +1,6 @@
 import type { Question } from './doors.ts';
 import type { Load } from './driver.ts';
+import { NGINX, NO_PROXY } from './targets.ts';
 
 /** Asked over and over on every target in turn. */
 export interface LoadPhase {
@@ -13,77 +14,100 @@ export interface LoadPhase {
   /** Of one sample. */
   readonly enough: Load['enough'];
   readonly rounds: number;
+  /** Targets that are not asked: their figures stand in another phase, or would take too long. */
+  readonly without?: readonly string[];
 }
 
 const BURST = { deltas: 200, paceMs: 0 };
 
-/** @param quick one after the other they end within a minute and a half; Node is not wholly warm by then */
-export function loadPhases(quick: boolean): readonly LoadPhase[] {
-  const rounds = quick ? 3 : 5;
-  const paced = quick ? { deltas: 100, paceMs: 5 } : { deltas: 200, paceMs: 10 };
-  const sample = (ms: number): Load['enough'] => ({ ms: quick ? ms / 6 : ms });
-  const json = { question: { wish: 'json' }, load: { connections: 64 }, rounds } as const;
-  const body = (kilobytes: number, warmUp: number): LoadPhase => ({
-    name: `body-${kilobytes}k`,
-    title: `JSON: ${kilobytes} KB in, 1 KB out, 16 connections`,
-    question: { wish: 'json', bodyBytes: kilobytes * 1024 },
-    load: { connections: 16 },
-    warmUp: quick ? warmUp / 10 : warmUp,
-    enough: sample(3_000),
-    rounds,
-  });
-  const rate = (perSecond: number): LoadPhase => ({
-    name: `rate-${perSecond}`,
-    title: `JSON: 1 KB in, 1 KB out, ${perSecond} requests begun a second`,
+/** At saturation. Of a quick run, too, the warm-up is long: V8 compiles for the first 8,000 or so. */
+export function jsonPhase(quick: boolean): LoadPhase {
+  return {
+    name: 'json',
+    title: 'JSON: 1 KB in, 1 KB out, 64 connections',
     question: { wish: 'json' },
-    load: { perSecond },
-    warmUp: quick ? 20 : 200,
-    enough: { answers: perSecond * (quick ? 1 : 8) },
-    rounds: quick ? 2 : rounds,
-  });
-  const door = (name: NonNullable<Question['door']>): LoadPhase => ({
-    name: `door-${name}`,
-    title: `SSE: as the burst above, but llm-relay ${name === 'bedrock' ? 'asks Bedrock' : `is asked in ${name}'s form`}`,
-    question: { wish: BURST, door: name },
-    load: { connections: 16 },
-    warmUp: quick ? 100 : 1_000,
-    enough: sample(3_000),
-    rounds: quick ? 2 : rounds,
-  });
+    load: { connections: 64 },
+    warmUp: quick ? 8_000 : 20_000,
+    enough: { ms: quick ? 600 : 3_000 },
+    rounds: quick ? 3 : 5,
+  };
+}
+
+/** @param quick one after the other they end within a minute; Node is not wholly warm by then */
+export function loadPhases(quick: boolean): readonly LoadPhase[] {
   return [
-    {
-      ...json,
-      name: 'json',
-      title: 'JSON: 1 KB in, 1 KB out, 64 connections',
-      // V8 compiles for the first 8,000 or so; what is measured before that is compiling.
-      warmUp: quick ? 10_000 : 20_000,
-      enough: sample(5_000),
-      rounds: 5,
-    },
-    body(64, 2_000),
-    body(512, 500),
-    rate(40),
-    rate(300),
+    jsonPhase(quick),
+    body(64, 2_000, quick),
+    body(512, 500, quick),
+    rate(40, quick),
+    rate(300, quick),
     {
       name: 'sse-burst',
       title: `SSE: 16 streams at once, ${BURST.deltas} deltas each, as fast as they go`,
       question: { wish: BURST },
       load: { connections: 16 },
       warmUp: quick ? 150 : 1_000,
-      enough: sample(4_000),
-      rounds,
+      enough: { ms: quick ? 500 : 3_000 },
+      rounds: quick ? 3 : 5,
+      without: quick ? [NGINX] : [],
     },
-    {
-      name: 'sse-paced',
-      title: `SSE: 16 streams at once, ${paced.deltas} deltas each, one every ${paced.paceMs} ms`,
-      question: { wish: paced },
-      load: { connections: 16 },
-      warmUp: 32,
-      enough: { answers: quick ? 32 : 64 },
-      rounds: 3,
-    },
-    door('openai'),
-    door('gemini'),
-    door('bedrock'),
+    paced(quick),
+    door('openai', quick),
+    door('gemini', quick),
+    door('bedrock', quick),
   ];
+}
+
+function body(kilobytes: number, warmUp: number, quick: boolean): LoadPhase {
+  return {
+    name: `body-${kilobytes}k`,
+    title: `JSON: ${kilobytes} KB in, 1 KB out, 16 connections`,
+    question: { wish: 'json', bodyBytes: kilobytes * 1024 },
+    load: { connections: 16 },
+    warmUp: quick ? warmUp / 10 : warmUp,
+    enough: { ms: quick ? 500 : 2_000 },
+    rounds: quick ? 2 : 5,
+    without: quick ? [NGINX] : [],
+  };
+}
+
+function rate(perSecond: number, quick: boolean): LoadPhase {
+  return {
+    name: `rate-${perSecond}`,
+    title: `JSON: 1 KB in, 1 KB out, ${perSecond} requests begun a second`,
+    question: { wish: 'json' },
+    load: { perSecond },
+    warmUp: quick ? 20 : 100,
+    enough: { answers: perSecond * (quick ? 1 : 4) },
+    rounds: quick ? 2 : 5,
+    without: [NGINX],
+  };
+}
+
+function paced(quick: boolean): LoadPhase {
+  const stream = quick ? { deltas: 60, paceMs: 5 } : { deltas: 100, paceMs: 10 };
+  return {
+    name: 'sse-paced',
+    title: `SSE: 16 streams at once, ${stream.deltas} deltas each, one every ${stream.paceMs} ms`,
+    question: { wish: stream },
+    load: { connections: 16 },
+    warmUp: 32,
+    enough: { answers: quick ? 48 : 64 },
+    rounds: quick ? 2 : 3,
+    without: [NGINX],
+  };
+}
+
+/** The bare proxy passes on what the upstream speaks, the same each time. */
+function door(name: NonNullable<Question['door']>, quick: boolean): LoadPhase {
+  return {
+    name: `door-${name}`,
+    title: `SSE: as the burst above, but llm-relay ${name === 'bedrock' ? 'asks Bedrock' : `is asked in ${name}'s form`}`,
+    question: { wish: BURST, door: name },
+    load: { connections: 16 },
+    warmUp: quick ? 100 : 1_000,
+    enough: { ms: quick ? 400 : 2_000 },
+    rounds: quick ? 2 : 3,
+    without: [NO_PROXY, NGINX],
+  };
 }

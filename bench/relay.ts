@@ -6,18 +6,18 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { AdminApi, type Keys } from './admin-api.ts';
 import { type Child, end, pidOf } from './child.ts';
+import { type Admissions, readAdmissions } from './admissions.ts';
 
 const START = fileURLToPath(new URL('../joined/cli/start.js', import.meta.url));
-const SCOPES = ['claude', 'openai', 'gemini'];
 const READY_MS = 60_000;
-const SETTLED_MS = 15_000;
 
 export interface RelayChild extends Child {
-  /** API keys: the one of the account at the upstream, and the one of the account at Bedrock's. */
-  readonly keys: Readonly<Record<'usual' | 'bedrock', string>>;
+  readonly keys: Keys;
   /** Attempts in the ledger, by outcome, once there are `expected` of them or no more come. */
   ledger(expected: number): Promise<Record<string, number>>;
+  admissions(): Promise<Admissions>;
 }
 
 export interface RelayOptions {
@@ -27,6 +27,16 @@ export interface RelayOptions {
   readonly start?: string;
   /** Processes that serve; 1 when absent. */
   readonly workers?: number;
+  /** A Postgres that it shares with others, in place of its own, and what they have to have in common. */
+  readonly database?: { readonly url: string; readonly encryptionKeys: string; readonly token: string };
+}
+
+/** A relay that listens, and what opens its REST API and its metrics. */
+export interface Launched {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly token: string;
+  readonly metricsToken: string;
 }
 
 /** What `npm start` runs in another checkout, which may be too old to join what it compiles. */
@@ -49,9 +59,10 @@ export async function relayFolder(): Promise<string> {
  */
 export async function launchRelay(
   folder: string,
-  { profileFolder, start = START, workers = 1 }: RelayOptions,
-): Promise<{ readonly child: ChildProcess; readonly port: number; readonly token: string }> {
-  const token = `ra_${randomBytes(24).toString('base64url')}`;
+  { profileFolder, start = START, workers = 1, database }: RelayOptions,
+): Promise<Launched> {
+  const token = database?.token ?? newAdminToken();
+  const metricsToken = randomBytes(24).toString('base64url');
   const profiling =
     profileFolder === undefined
       ? []
@@ -65,20 +76,25 @@ export async function launchRelay(
       PORT: '0',
       RELAY_DATA_DIR: join(folder, 'data'),
       RELAY_ADMIN_TOKEN: token,
-      RELAY_METRICS_TOKEN: randomBytes(24).toString('base64url'),
+      RELAY_METRICS_TOKEN: metricsToken,
       RELAY_ALLOWED_UPSTREAMS: '127.0.0.0/8',
       RELAY_DRAIN_ACCEPT_SECONDS: '0',
       RELAY_WORKERS: String(workers),
+      ...(database && { DATABASE_URL: database.url, RELAY_ENCRYPTION_KEYS: database.encryptionKeys }),
     },
   });
   await log.close();
   try {
     const port = await untilListening(logPath, () => child.exitCode === null && child.signalCode === null);
-    return { child, port, token };
+    return { child, port, token, metricsToken };
   } catch (error) {
     await end(child, 'SIGTERM');
     throw error;
   }
+}
+
+export function newAdminToken(): string {
+  return `ra_${randomBytes(24).toString('base64url')}`;
 }
 
 /** A relay with one account at `upstream`, one at `bedrock`, and a key for each. */
@@ -87,24 +103,19 @@ export async function startRelay(
   options: RelayOptions = {},
 ): Promise<RelayChild> {
   const folder = await relayFolder();
-  const { child, port, token } = await launchRelay(folder, options);
+  const { child, port, token, metricsToken } = await launchRelay(folder, options);
   const stop = async (): Promise<void> => {
     await end(child, 'SIGTERM');
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const admin = new AdminApi(`http://127.0.0.1:${port}/admin/v1`, token);
-    const usual = await admin.account(ports.upstream, {
-      kind: 'claude',
-      credentials: { apiKey: 'sk-ant-bench' },
-    });
-    const credentials = { region: 'us-east-1', apiKey: 'ABSK-bench-bench-bench' };
-    const bedrock = await admin.account(ports.bedrock, { kind: 'bedrock', credentials });
+    const admin = new AdminApi(port, token);
     return {
       pid: pidOf(child),
       port,
-      keys: { usual: await admin.key(usual), bedrock: await admin.key(bedrock) },
+      keys: await admin.furnish(ports),
       ledger: (expected) => admin.ledger(expected),
+      admissions: () => readAdmissions(port, metricsToken),
       stop,
     };
   } catch (error) {
@@ -121,64 +132,4 @@ async function untilListening(logPath: string, lives: () => boolean): Promise<nu
     if (port !== undefined) return Number(port);
   }
   throw new Error(`the relay did not listen within ${READY_MS / 1000} s`);
-}
-
-class AdminApi {
-  constructor(
-    private readonly url: string,
-    private readonly token: string,
-  ) {}
-
-  /** Answers its id. */
-  async account(
-    port: number,
-    more: { readonly kind: string; readonly credentials: object },
-  ): Promise<string> {
-    const made = await this.create('accounts', {
-      name: more.kind,
-      baseUrl: `http://127.0.0.1:${port}`,
-      ...more,
-    });
-    return String(made['id']);
-  }
-
-  /** Of a key that only this account serves: the key itself. */
-  async key(account: string): Promise<string> {
-    const made = await this.create('keys', {
-      name: account,
-      scopes: SCOPES,
-      models: ['*'],
-      accounts: [account],
-    });
-    return String(made['key']);
-  }
-
-  private create(resource: string, body: object): Promise<Record<string, unknown>> {
-    return this.ask(`/${resource}`, { method: 'POST', body: JSON.stringify(body) });
-  }
-
-  async ledger(expected: number): Promise<Record<string, number>> {
-    for (const until = Date.now() + SETTLED_MS; Date.now() < until; await sleep(100)) {
-      const counts = Object.values(await this.attempts());
-      if (counts.reduce((sum, count) => sum + count, 0) >= expected) break;
-    }
-    // A row too many would come after the last one that is due.
-    await sleep(300);
-    return this.attempts();
-  }
-
-  private async attempts(): Promise<Record<string, number>> {
-    const to = new Date(Date.now() + 60_000).toISOString();
-    const { items } = (await this.ask(`/usage?groupBy=outcome&to=${to}`)) as {
-      items: { outcome: string; attempts: number }[];
-    };
-    return Object.fromEntries(items.map(({ outcome, attempts }) => [outcome, attempts]));
-  }
-
-  private async ask(path: string, init: RequestInit = {}): Promise<Record<string, unknown>> {
-    const headers = { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' };
-    const answer = await fetch(this.url + path, { ...init, headers });
-    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()) as Record<string, unknown>;
-  }
 }

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
-import type { Figures } from './measure.ts';
+import type { Figures, FiguresByTarget } from './figures.ts';
+import type { Stream } from './messages.ts';
 import type { LoadPhase } from './phases.ts';
+import { NO_PROXY } from './targets.ts';
 
 /** A first row and a first column of names, and figures. */
 export interface Table {
@@ -12,7 +14,7 @@ export interface Table {
 
 type Column = readonly [title: string, value: (figures: Figures) => string];
 
-const number = (value: number, digits: number): string =>
+export const number = (value: number, digits: number): string =>
   Number.isNaN(value)
     ? '–'
     : value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -26,6 +28,7 @@ const jsonColumns = (direct: Figures | undefined, byRate: boolean): readonly Col
   ['server CPU µs/request', (figures) => number(figures.serverMicros, 0)],
   ['× bare', (figures) => number(figures.ratio, 2)],
   ['Postgres CPU µs/request', (figures) => number(figures.postgresMicros, 0)],
+  ['with it × bare', (figures) => number(figures.wholeRatio, 2)],
   ['driver CPU µs/request', (figures) => number(figures.driverMicros, 0)],
 ];
 
@@ -34,22 +37,27 @@ const addedColumns = (direct: Figures | undefined): readonly Column[] => [
   ['added p99', (figures) => number(figures.p99 - (direct?.p99 ?? NaN), 2)],
 ];
 
-const sseColumns = (deltas: number, direct: Figures | undefined): readonly Column[] => [
+const sseColumns = ({ deltas, paceMs }: Stream, direct: Figures | undefined): readonly Column[] => [
   ['streams/s', (figures) => number(figures.perSecond, 1)],
   ['first byte p50 ms', (figures) => number(figures.firstByteP50, 1)],
   ['added ms', (figures) => number(figures.firstByteP50 - (direct?.firstByteP50 ?? NaN), 1)],
+  ...(paceMs === 0 ? [] : deltaColumns(direct)),
   ['server CPU µs/delta', (figures) => number(figures.serverMicros / deltas, 1)],
   ['× bare', (figures) => number(figures.ratio, 2)],
   ['Postgres CPU µs/stream', (figures) => number(figures.postgresMicros, 0)],
   ['driver CPU µs/delta', (figures) => number(figures.driverMicros / deltas, 1)],
 ];
 
-/** A row for each target; the first target is the upstream itself. */
-export function tableOf({ title, question, load }: LoadPhase, figures: ReadonlyMap<string, Figures>): Table {
-  const [direct] = figures.values();
+const deltaColumns = (direct: Figures | undefined): readonly Column[] => [
+  ['delay of a delta p50 ms', (figures) => number(figures.deltaP50, 3)],
+  ['added ms', (figures) => number(figures.deltaP50 - (direct?.deltaP50 ?? NaN), 3)],
+];
+
+/** A row for each target. */
+export function tableOf({ title, question, load }: LoadPhase, figures: FiguresByTarget): Table {
+  const direct = figures.get(NO_PROXY);
   const { wish } = question;
-  const columns =
-    wish === 'json' ? jsonColumns(direct, 'perSecond' in load) : sseColumns(wish.deltas, direct);
+  const columns = wish === 'json' ? jsonColumns(direct, 'perSecond' in load) : sseColumns(wish, direct);
   return {
     title,
     head: ['', ...columns.map(([name]) => name)],

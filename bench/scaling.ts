@@ -1,7 +1,7 @@
 import { runPhase, type Target } from './measure.ts';
 import type { LoadPhase } from './phases.ts';
 import type { RelayChild } from './relay.ts';
-import type { Table } from './report.ts';
+import { number, type Table } from './report.ts';
 
 /**
  * What it costs that a second worker serves beside the first: both relays have an embedded Postgres of their own and the
@@ -10,31 +10,29 @@ import type { Table } from './report.ts';
 export async function workersBesideOne(
   phase: LoadPhase,
   start: (workers: number) => Promise<RelayChild>,
-): Promise<Table> {
+): Promise<{ readonly table: Table; readonly ratio: number }> {
   const relays = [await start(1), await start(2)] as const;
   try {
     const [one, two] = relays.map((relay, index): Target => ({ name: names[index] ?? '', ...relay }));
     if (one === undefined || two === undefined) throw new Error('two relays were started');
     const { figures } = await runPhase(phase, [one, two], one);
-    const costs = names.map((name) => {
+    const together = (name: string): number => {
       const { serverMicros = NaN, postgresMicros = NaN } = figures.get(name) ?? {};
       return serverMicros + postgresMicros;
-    });
-    return {
+    };
+    const table = {
       title: 'Two workers beside one, the JSON of above',
       head: ['', 'requests/s', 'server CPU µs/request', 'Postgres CPU µs/request', 'together', '× one'],
-      rows: names.map((name, index) => {
-        const found = figures.get(name);
-        const together = costs[index] ?? NaN;
-        return [
-          name,
-          ...[found?.perSecond, found?.serverMicros, found?.postgresMicros, together].map((value) =>
-            (value ?? NaN).toFixed(0),
-          ),
-          (together / (costs[0] ?? NaN)).toFixed(2),
-        ];
-      }),
+      rows: [...figures].map(([name, found]) => [
+        name,
+        number(found.perSecond, 0),
+        number(found.serverMicros, 0),
+        number(found.postgresMicros, 0),
+        number(together(name), 0),
+        number(together(name) / together(one.name), 2),
+      ]),
     };
+    return { table, ratio: together(two.name) / together(one.name) };
   } finally {
     await Promise.all(relays.map((relay) => relay.stop()));
   }

@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import { MessageReader } from './message-reader.ts';
 import { JSON_ANSWER, readWish, streamEvents, type Wish } from './messages.ts';
 import { announce } from './announce.ts';
+import { NO_STAMP, stamped } from './stamp.ts';
 
 /** A process of its own: answers each request at once, from bytes made ready before, over bare sockets. */
 
@@ -17,21 +18,24 @@ const asChunk = (text: string): Buffer =>
 interface Stream {
   readonly head: Buffer;
   readonly delta: Buffer;
+  /** Where the delta's stamp begins, if it has one. */
+  readonly stampAt: number;
   readonly after: readonly Buffer[];
 }
 const streams = new Map<string, Stream>();
 /** Streams that have not ended, and whose client is still there. */
 let open = 0;
 
-function streamOf({ deltas, textBytes }: Exclude<Wish, 'json'>): Stream {
-  const name = `${deltas} ${textBytes}`;
+function streamOf(wish: Exclude<Wish, 'json'>): Stream {
+  const name = JSON.stringify(wish);
   const known = streams.get(name);
   if (known !== undefined) return known;
-  const { before, delta, after } = streamEvents(deltas, textBytes);
+  const { before, delta, after } = streamEvents(wish);
   const head = `${HEAD}text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n`;
   const stream = {
     head: Buffer.concat([Buffer.from(head), ...before.map(asChunk)]),
     delta: asChunk(delta),
+    stampAt: asChunk(delta).indexOf(NO_STAMP),
     after: [...after.map(asChunk), LAST_CHUNK],
   };
   streams.set(name, stream);
@@ -43,7 +47,7 @@ function answer(socket: Socket, wish: Wish): void {
     socket.write(JSON_BYTES);
     return;
   }
-  const { head, delta, after } = streamOf(wish);
+  const { head, delta, stampAt, after } = streamOf(wish);
   socket.write(head);
   if (wish.paceMs === 0) {
     for (let sent = 0; sent < wish.deltas; sent += 1) socket.write(delta);
@@ -59,7 +63,7 @@ function answer(socket: Socket, wish: Wish): void {
   };
   const pace = setInterval(() => {
     if (sent < wish.deltas) {
-      socket.write(delta);
+      socket.write(stamped(delta, stampAt));
       sent += 1;
       return;
     }
