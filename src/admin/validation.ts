@@ -1,4 +1,6 @@
 import { ValidationPipe } from '@nestjs/common';
+import * as classTransformer from 'class-transformer';
+import * as classValidator from 'class-validator';
 import type { ValidationError } from 'class-validator';
 import { type FieldProblem, ProblemError } from '../errors/problem-error.ts';
 
@@ -8,6 +10,9 @@ import { type FieldProblem, ProblemError } from '../errors/problem-error.ts';
  */
 export function adminValidation(): ValidationPipe {
   return new ValidationPipe({
+    // Nest would import both by itself, and what is imported so has no names where it was joined to one file.
+    validatorPackage: classValidator,
+    transformerPackage: classTransformer,
     transform: true,
     whitelist: true,
     forbidNonWhitelisted: true,

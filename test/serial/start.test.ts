@@ -65,6 +65,12 @@ describe('npm start', () => {
       expect([path, answer.status]).toEqual([path, 200]);
       await answer.text();
     }
+    const team = await fetch(`${url}/admin/v1/teams`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'night watch' }),
+    });
+    expect([team.status, await team.json()]).toMatchObject([201, { name: 'night watch' }]);
     child.kill('SIGINT');
     child.kill('SIGTERM');
     expect(await once(child, 'exit')).toEqual([0, null]);
