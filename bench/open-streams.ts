@@ -11,7 +11,6 @@ const SLOW = { deltas: 3_600, paceMs: 1_000 };
 /** About 10 MB. */
 const LARGE = { deltas: 160, paceMs: 0, textBytes: 64 * 1024 };
 export const STALLED = 100;
-const STALLED_MS = 4_000;
 const ASKED_AT_ONCE = 50;
 const GONE_MS = 1_000;
 /** Asked of each target before its memory is read. */
@@ -67,7 +66,8 @@ export interface Stalled {
   readonly megabytes: number;
 }
 
-export async function stalledReaders(targets: readonly Target[]): Promise<readonly Stalled[]> {
+/** @param ms they wait before it is read what they have grown to */
+export async function stalledReaders(targets: readonly Target[], ms: number): Promise<readonly Stalled[]> {
   const found: Stalled[] = [];
   for (const target of targets) {
     await warmUp(target);
@@ -78,7 +78,7 @@ export async function stalledReaders(targets: readonly Target[]): Promise<readon
       socket.pause().write(request);
       return socket;
     });
-    await sleep(STALLED_MS);
+    await sleep(ms);
     found.push({ name: target.name, megabytes: (readTreeMemory(target.pid) - before) / 2 ** 20 });
     for (const socket of sockets) socket.destroy();
     await sleep(GONE_MS);
@@ -86,10 +86,10 @@ export async function stalledReaders(targets: readonly Target[]): Promise<readon
   return found;
 }
 
-export function stalledReadersTable(found: readonly Stalled[]): Table {
+export function stalledReadersTable(found: readonly Stalled[], ms: number): Table {
   return {
     title: `${STALLED} clients that ask for a stream of 10 MB and read nothing`,
-    head: ['', `MB grown after ${STALLED_MS / 1000} s`],
+    head: ['', `MB grown after ${ms / 1000} s`],
     rows: found.map(({ name, megabytes }) => [name, number(megabytes, 1)]),
   };
 }

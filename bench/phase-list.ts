@@ -43,7 +43,7 @@ export function phaseList(extent: Extent, children: Children): readonly Phase[] 
   return [
     ...loadPhases(quick).map(loadPhase),
     openStreamsPhase(quick ? 300 : 1_000),
-    stalledReadersPhase,
+    stalledReadersPhase(quick ? 2_000 : 4_000),
     startPhase(quick ? 1 : 5),
     workersPhase(quick),
     replicasPhase(quick, children),
@@ -96,19 +96,21 @@ function openStreamsPhase(count: number): Phase {
   };
 }
 
-const stalledReadersPhase: Phase = {
-  name: 'stalled-readers',
-  async run(bench) {
-    const found = await stalledReaders(holders(bench));
-    const relay = found.find(({ name }) => name === RELAY);
-    return {
-      tables: [stalledReadersTable(found)],
-      findings: relay && { stalled: relay.megabytes },
-      completed: WARM_UP_ANSWERS,
-      left: STALLED,
-    };
-  },
-};
+function stalledReadersPhase(ms: number): Phase {
+  return {
+    name: 'stalled-readers',
+    async run(bench) {
+      const found = await stalledReaders(holders(bench), ms);
+      const relay = found.find(({ name }) => name === RELAY);
+      return {
+        tables: [stalledReadersTable(found, ms)],
+        findings: relay && { stalled: relay.megabytes },
+        completed: WARM_UP_ANSWERS,
+        left: STALLED,
+      };
+    },
+  };
+}
 
 function startPhase(rounds: number): Phase {
   return {

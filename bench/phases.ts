@@ -78,7 +78,7 @@ function rate(perSecond: number, quick: boolean): LoadPhase {
     question: { wish: 'json' },
     load: { perSecond },
     warmUp: quick ? 20 : 100,
-    enough: { answers: perSecond * (quick ? 1 : 4) },
+    enough: { answers: perSecond * (quick ? 0.75 : 4) },
     rounds: quick ? 2 : 5,
     without: [NGINX],
   };
@@ -92,7 +92,7 @@ function paced(quick: boolean): LoadPhase {
     question: { wish: stream },
     load: { connections: 16 },
     warmUp: 32,
-    enough: { answers: quick ? 48 : 64 },
+    enough: { answers: quick ? 32 : 64 },
     rounds: quick ? 2 : 3,
     without: [NGINX],
   };
