@@ -18,10 +18,14 @@ type Region = 'none' | 'tools' | 'system' | 'turns' | 'later-turns';
 /** What the name before a value makes of it. */
 type Next = 'plain' | 'skipped' | 'role' | 'mark' | 'ttl';
 
-/** More texts, turns before the first of the user's, or bytes of a region than that tell sessions no better apart. */
+/** More texts, or turns before the first of the user's, tell sessions no better apart. */
 const MOST_TEXTS = 256;
 const MOST_TURNS = 16;
-const MOST_BYTES = 64 * 1024;
+/**
+ * Of each region, beside its length. Two that begin alike for so long have that much of the vendor's cache in common,
+ * and each further 64 KB of every call would cost a fourth of what a bare proxy takes to pass them on.
+ */
+const MOST_BYTES = 16 * 1024;
 
 /** Claude Code's first block, which is outside of its caching and says something else in each conversation. */
 const BILLING = Buffer.from('x-anthropic-billing-header');

@@ -213,6 +213,8 @@ describe('the cacheable prefix of an Anthropic call', () => {
     const book = (end: string) => ({ messages: [user(long + end)] });
     expect(await same(book('1'), book('1'))).toBe(true);
     expect(await same(book('1'), book('more'))).toBe(false);
+    const within = (mark: string) => ({ messages: [user('a'.repeat(16_000) + mark + long)] });
+    expect(await same(within('1'), within('2'))).toBe(false);
   });
 
   it('says whether an hour is asked for, wherever the mark stands', async () => {
