@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { additions, BEGINNING, inForce, SEED_SOURCE, type PriceStep, seedPrices } from './price-seed.ts';
 
-const seed = seedPrices();
+const seed = await seedPrices();
 const scheduleOf = (kind: string, model: string): readonly PriceStep[] =>
   seed.filter((row) => row.kind === kind && row.model === model).flatMap((row) => row.schedule);
 const usd = (dollars: number): bigint => BigInt(Math.round(dollars * 1_000_000)) * 1_000n;

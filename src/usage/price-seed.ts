@@ -1,10 +1,4 @@
-import {
-  findProvider,
-  type MatchLogic,
-  type ModelInfo,
-  type ModelPrice,
-  type TieredPrices,
-} from '@pydantic/genai-prices';
+import type { MatchLogic, ModelInfo, ModelPrice, TieredPrices } from '@pydantic/genai-prices';
 import { priceNames } from './model-names.ts';
 import { samePrice } from './price-record.ts';
 import type { LongContextOf, Price, RatesOf } from './pricing.ts';
@@ -54,8 +48,9 @@ export interface SeedModel {
   readonly schedule: readonly PriceStep[];
 }
 
-/** The package's list prices, once for each name of a model. */
-export function seedPrices(): readonly SeedModel[] {
+/** The package's list prices, once for each name of a model. Most starts have no use for its data, and do not load it. */
+export async function seedPrices(): Promise<readonly SeedModel[]> {
+  const { findProvider } = await import('@pydantic/genai-prices');
   return PROVIDERS.flatMap(({ kind, provider, model, names = namesOf }) => {
     const models = findProvider({ providerId: provider })?.models ?? [];
     const found = new Map<string, SeedModel>();

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { ConfigChanges } from '../database/config-changes.ts';
 import { LOGGER } from '../telemetry/logger.ts';
-import { additions, SEED_SOURCE, seedPrices } from './price-seed.ts';
+import { additions, SEED_SOURCE, type SeedModel, seedPrices } from './price-seed.ts';
 import { BY_ADMINISTRATOR, type NewPrice, PricesRepository, type StoredPrice } from './prices.repository.ts';
 
 /** Another replica has applied this version; the transaction is given up with all it wrote. */
@@ -27,6 +27,7 @@ export class PriceSeeder implements OnModuleInit {
   }
 
   private async seed(): Promise<void> {
+    const seed = await seedPrices();
     const added = await this.changes.write<number>(
       {
         actor: 'relay',
@@ -38,7 +39,7 @@ export class PriceSeeder implements OnModuleInit {
       async (tx, version) => {
         // The row of config_version is locked from here on: whoever comes second sees the mark.
         if (await this.prices.isSeeded(SEED_SOURCE, tx)) throw new AlreadySeeded();
-        const rows = newRows(await this.prices.writtenAbove(0n, tx), new Date());
+        const rows = newRows(seed, await this.prices.writtenAbove(0n, tx), new Date());
         await this.prices.insert(tx, version, rows);
         await this.prices.markSeeded(tx, SEED_SOURCE);
         return rows.length;
@@ -48,9 +49,9 @@ export class PriceSeeder implements OnModuleInit {
   }
 }
 
-function newRows(stored: readonly StoredPrice[], now: Date): readonly NewPrice[] {
+function newRows(seed: readonly SeedModel[], stored: readonly StoredPrice[], now: Date): readonly NewPrice[] {
   const seeded = stored.filter((row) => row.source !== BY_ADMINISTRATOR);
-  return seedPrices().flatMap(({ kind, model, schedule }) => {
+  return seed.flatMap(({ kind, model, schedule }) => {
     const existing = seeded.filter((row) => row.kind === kind && row.model === model);
     return additions(schedule, existing, now).map((step) => ({ kind, model, ...step, source: SEED_SOURCE }));
   });

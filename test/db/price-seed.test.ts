@@ -30,7 +30,7 @@ afterEach(async () => {
   await database.drop();
 });
 
-const steps = seedPrices().reduce((sum, model) => sum + model.schedule.length, 0);
+const steps = (await seedPrices()).reduce((sum, model) => sum + model.schedule.length, 0);
 
 describe('seeding prices', () => {
   it('writes every list price once, however often the relay boots', async () => {
