@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readEnv } from '../config/env.ts';
 import { startEmbeddedPostgres } from '../database/embedded-postgres.ts';
 import { startRelay } from '../main.ts';
-import { describeApi } from '../openapi/docs.ts';
+import { describeApi } from '../openapi/describe-api.ts';
 
 /** Writes `openapi.json` from the running code; with `--check`, fails when the committed one says something else. */
 const target = new URL('../../../openapi.json', import.meta.url);
