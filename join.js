@@ -4,13 +4,30 @@
  * before: decorators and their metadata are as it wrote them.
  */
 import { build } from 'esbuild';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 /** As deep as dist/src/cli and its neighbours: files of the repository are found from both by the same way. */
 const folder = 'dist/joined/cli';
+
+/**
+ * It asks for typeorm by a `require` of its own making, which esbuild cannot follow: the whole of typeorm would be
+ * loaded a second time, from node_modules.
+ */
+const oneTypeorm = {
+  name: 'one typeorm',
+  setup(build) {
+    build.onLoad({ filter: /@nestjs\/typeorm\/dist\/common\/typeorm-compat\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      const made = 'const require = createRequire(import.meta.url);';
+      if (!text.includes(made))
+        throw new Error('@nestjs/typeorm asks for typeorm in another way than it did');
+      return { contents: text.replace(made, ''), loader: 'js' };
+    });
+  },
+};
 
 const { metafile } = await build({
   absWorkingDir: root,
@@ -39,6 +56,7 @@ const { metafile } = await build({
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
   },
+  plugins: [oneTypeorm],
   // The OpenAPI plugin of the compiler says some things twice.
   logOverride: { 'duplicate-object-key': 'silent' },
   logLevel: 'warning',

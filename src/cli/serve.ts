@@ -1,8 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Env } from '../config/env.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../database/embedded-postgres.ts';
-import { createLogger } from '../telemetry/logger.ts';
-import { Workers } from '../workers/workers.ts';
 import { describeFailure, leaveOnSignals } from './departure.ts';
 
 const WORKER = fileURLToPath(new URL('./worker.js', import.meta.url));
@@ -36,19 +34,21 @@ export async function serve(
 
   const start = async (): Promise<Serving> => {
     const env = readEnv();
-    // Reading in the application takes as long as starting Postgres does, and neither needs the other.
-    const begin = env.workers === 1 ? oneProcess() : workers();
-    begin.catch(() => undefined);
+    let begin: Promise<Begin> | undefined;
+    const readIn = (): Promise<Begin> => (begin ??= env.workers === 1 ? oneProcess() : workers());
     if (env.databaseUrl === undefined) {
       postgres = await startEmbeddedPostgres({
         dataDir: env.dataDir,
         tell: (sentence) => console.error(sentence),
+        // Reading the application in takes longer than Postgres' start, keeps this thread, and needs no Postgres.
+        meanwhile: () => void readIn().catch(() => undefined),
         settings: {
           max_connections: CONNECTIONS + (env.workers > 1 ? env.workers * CONNECTIONS_OF_A_WORKER : 0),
         },
       });
     }
-    relay = await (await begin)({ ...env, databaseUrl: env.databaseUrl ?? postgres?.url });
+    const serveOn = await readIn();
+    relay = await serveOn({ ...env, databaseUrl: env.databaseUrl ?? postgres?.url });
     endBeside = await then(relay);
     return relay;
   };
@@ -91,7 +91,11 @@ async function oneProcess(): Promise<Begin> {
 
 /** Several workers find a database that was migrated once, before the first of them. */
 async function workers(): Promise<Begin> {
-  const { runMigrations } = await import('../database/migrate.ts');
+  const [{ runMigrations }, { Workers }, { createLogger }] = await Promise.all([
+    import('../database/migrate.ts'),
+    import('../workers/workers.ts'),
+    import('../telemetry/logger.ts'),
+  ]);
   return async (env) => {
     if (env.databaseUrl !== undefined) await runMigrations(env.databaseUrl);
     return Workers.start(env, WORKER, createLogger(env.logLevel));

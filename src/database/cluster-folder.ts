@@ -41,18 +41,25 @@ export async function ownerOfCluster(dataDir: string): Promise<{ uid: number; gi
   return stat(join(dataDir, 'postgres', 'pgdata')).catch(() => undefined);
 }
 
+export interface MakingOptions {
+  /** Whether what was written is on the disk before the cluster is used. */
+  readonly sync: boolean;
+  /** Asked once `initdb` runs. */
+  readonly meanwhile?: (() => void) | undefined;
+}
+
 /** Opens the cluster in `dataDir`, making it first (about a second) when there is none. */
 export async function openCluster(
   dataDir: string,
   user: PostgresUser,
   binaries: PostgresBinaries,
-  sync: boolean,
+  making: MakingOptions,
 ): Promise<ClusterFolder> {
   const place = join(dataDir, 'postgres');
   await makeDataDir(dataDir, user);
   await removeOldDrafts(dataDir);
   if ((await lstat(place).catch(() => undefined)) === undefined) {
-    await makeCluster(dataDir, place, user, binaries, sync);
+    await makeCluster(dataDir, place, user, binaries, making);
   }
   const path = await realpath(place);
   if (user.isOther && !(await user.canReach(join(path, 'pgdata')))) {
@@ -103,7 +110,7 @@ async function makeCluster(
   place: string,
   user: PostgresUser,
   binaries: PostgresBinaries,
-  sync: boolean,
+  making: MakingOptions,
 ): Promise<void> {
   let draft = await mkdtemp(join(dataDir, DRAFT));
   let elsewhere = false;
@@ -117,7 +124,7 @@ async function makeCluster(
         await chown(draft, user.uid, user.gid);
       }
     }
-    await initialise(draft, user, binaries, sync);
+    await initialise(draft, user, binaries, making);
     // A second process may have been faster; then its cluster is the one, and ours goes.
     if (elsewhere) await symlink(draft, place);
     else await rename(draft, place);
@@ -145,7 +152,12 @@ function isTaken(error: unknown): boolean {
   return code === 'ENOTEMPTY' || code === 'EEXIST';
 }
 
-async function initialise(folder: string, user: PostgresUser, binaries: PostgresBinaries, sync: boolean) {
+async function initialise(
+  folder: string,
+  user: PostgresUser,
+  binaries: PostgresBinaries,
+  { sync, meanwhile }: MakingOptions,
+) {
   const password = randomBytes(24).toString('base64url');
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
@@ -168,7 +180,9 @@ async function initialise(folder: string, user: PostgresUser, binaries: Postgres
       ],
       { signalOnDeath: 'KILL', output: log.fd, cwd: folder },
     );
-    const [code] = (await once(initdb, 'exit')) as [number | null];
+    const ended = once(initdb, 'exit');
+    meanwhile?.();
+    const [code] = (await ended) as [number | null];
     if (code !== 0) {
       const said = (await readFile(join(folder, 'log'), 'utf8')).trim().split('\n').slice(-5).join('\n');
       throw new Error(`The embedded Postgres could not make its data folder:\n${said}`);

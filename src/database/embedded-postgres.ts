@@ -30,6 +30,11 @@ export interface EmbeddedPostgresOptions {
   readonly fsync?: boolean;
   /** Server settings by name. */
   readonly settings?: Readonly<Record<string, string | number>>;
+  /**
+   * Asked once a program of Postgres' runs that is waited for, at most twice: its start takes a processor of its own, and
+   * this process may be kept busy meanwhile. Not before another relay can see whose Postgres it is.
+   */
+  readonly meanwhile?: () => void;
   /** Takes sentences for the operator: the data lies elsewhere; the server ended by itself and is started again. */
   readonly tell?: (sentence: string) => void;
 }
@@ -46,14 +51,14 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const fsync = options.fsync ?? true;
   const user = await choosePostgresUser(await ownerOfCluster(dataDir));
   const binaries = await findBinaries(user);
-  const cluster = await openCluster(dataDir, user, binaries, fsync);
+  const cluster = await openCluster(dataDir, user, binaries, { sync: fsync, meanwhile: options.meanwhile });
   await clearTheWay(cluster);
   if (cluster.path.startsWith(ROOT_PLACE)) options.tell?.(`The database lies in ${cluster.path}`);
 
   const port = await freePort();
-  const launch = (): Promise<ChildProcess> =>
-    launchServer(cluster, user, binaries, port, { fsync, ...options });
-  let server = await launch();
+  const launch = (meanwhile?: () => void): Promise<ChildProcess> =>
+    launchServer(cluster, user, binaries, port, { ...options, fsync, meanwhile });
+  let server = await launch(options.meanwhile);
   let stopping = false;
   let restarting = Promise.resolve();
 
@@ -116,7 +121,7 @@ async function launchServer(
   user: PostgresUser,
   binaries: PostgresBinaries,
   port: number,
-  options: EmbeddedPostgresOptions,
+  options: Omit<EmbeddedPostgresOptions, 'meanwhile'> & { readonly meanwhile: (() => void) | undefined },
 ): Promise<ChildProcess> {
   for (let attempt = 1; ; attempt += 1) {
     const log = await open(cluster.log, 'w', 0o600);
@@ -128,7 +133,7 @@ async function launchServer(
     });
     await log.close();
     server.unref();
-    if (await becomesReady(cluster, server)) return server;
+    if (await becomesReady(cluster, server, options.meanwhile)) return server;
     const said = (await readFile(cluster.log, 'utf8').catch(() => '')).trim();
     if (attempt < ATTEMPTS && said.includes('shared memory block')) {
       await sleep(200 * attempt);
@@ -141,7 +146,11 @@ async function launchServer(
   }
 }
 
-function serverArguments(cluster: ClusterFolder, port: number, options: EmbeddedPostgresOptions): string[] {
+function serverArguments(
+  cluster: ClusterFolder,
+  port: number,
+  options: Pick<EmbeddedPostgresOptions, 'fsync' | 'settings'>,
+): string[] {
   const settings = {
     listen_addresses: '127.0.0.1',
     port,
@@ -160,7 +169,11 @@ function serverArguments(cluster: ClusterFolder, port: number, options: Embedded
   ];
 }
 
-async function becomesReady(cluster: ClusterFolder, server: ChildProcess): Promise<boolean> {
+async function becomesReady(
+  cluster: ClusterFolder,
+  server: ChildProcess,
+  meanwhile: (() => void) | undefined,
+): Promise<boolean> {
   let failed = false;
   let noted = false;
   server.once('error', () => (failed = true));
@@ -168,7 +181,10 @@ async function becomesReady(cluster: ClusterFolder, server: ChildProcess): Promi
     if (failed || hasEnded(server)) return false;
     const found = await readPidFile(cluster);
     if (found === undefined || found.pid !== server.pid) continue;
-    if (!noted) await noteSupervisor(cluster);
+    if (!noted) {
+      await noteSupervisor(cluster);
+      meanwhile?.();
+    }
     noted = true;
     if (found.ready) return true;
   }
