@@ -165,6 +165,7 @@ export class Assigner {
       session,
       preferredAccountId: undefined,
     };
+    exchange.heldNanos = request.hold?.nanos ?? null;
     try {
       return await this.scheduler.admit(request, patienceOf(exchange, arrivedAt)).catch(asTold);
     } catch (error) {

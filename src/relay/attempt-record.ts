@@ -74,6 +74,8 @@ export class AttemptRecord {
     const price = free
       ? { costNanos: 0n, priceId: null, chargedNanos: null }
       : prices.cost(account.kind, upstreamModel, usage, lease.admittedAt);
+    // The open row says so, too, but a crash of Postgres may have lost it.
+    const chargedNanos = price.costNanos === null ? (price.chargedNanos ?? this.exchange.heldNanos) : null;
     return {
       requestId: lease.requestId,
       attempt: lease.attempt,
@@ -95,7 +97,9 @@ export class AttemptRecord {
       usage,
       estimated,
       suspicious: this.reader?.suspicious ?? false,
-      ...price,
+      costNanos: price.costNanos,
+      priceId: price.priceId,
+      chargedNanos,
       firstByteMs:
         this.firstByteAt === undefined ? null : Math.round(this.firstByteAt - this.exchange.receivedAt),
       durationMs: Math.round(performance.now() - this.exchange.receivedAt),

@@ -24,6 +24,8 @@ export class Exchange {
   forgetBody: () => void = () => undefined;
   /** Attempts begun so far. */
   attempts = 0;
+  /** What its admission holds of its key and teams, in nano-dollars; null: nothing is held, or it is not admitted. */
+  heldNanos: bigint | null = null;
   /** How long it stood in line for a place so far, in milliseconds. */
   waitedMs = 0;
   /** What it waited for when it last did. */

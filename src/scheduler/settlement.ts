@@ -47,7 +47,7 @@ export interface Settlement {
   /** Nano-dollars; null = unpriced. */
   readonly costNanos: bigint | null;
   readonly priceId: string | null;
-  /** While there is no cost: the most that is known of it; null = not known either, and the hold is charged. */
+  /** While there is no cost: the most that is known of it, else what the call held; null = what the open row says. */
   readonly chargedNanos: bigint | null;
   readonly firstByteMs: number | null;
   readonly durationMs: number;

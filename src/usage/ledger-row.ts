@@ -106,6 +106,8 @@ export interface SupersededRow {
     readonly reasoning_tokens: number;
     /** Digits: money may be more than a number of JavaScript holds. */
     readonly cost_nanos: string | null;
+    /** What was charged, by the cost or without one. */
+    readonly charged_nanos: string;
   };
 }
 

@@ -95,7 +95,9 @@ export class LedgerRepository {
   superseded(requestId: string): Promise<SupersededRow[]> {
     return this.database.query<SupersededRow[]>(
       `select attempt, revision, superseded_at as "supersededAt",
-         booked || jsonb_build_object('cost_nanos', booked ->> 'cost_nanos') as booked
+         booked || jsonb_build_object('cost_nanos', booked ->> 'cost_nanos', 'charged_nanos',
+           least(coalesce(booked ->> 'cost_nanos', booked ->> 'charged_nanos', '0')::bigint,
+             1000000000000000)::text) as booked
        from ledger_superseded where request_id = $1 order by attempt, revision`,
       [requestId],
     );

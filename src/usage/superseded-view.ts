@@ -28,5 +28,6 @@ function view({ revision, supersededAt, booked }: SupersededRow): SupersededDto 
     outputTokens: booked.output_tokens,
     reasoningTokens: booked.reasoning_tokens,
     costUsd: booked.cost_nanos === null ? null : formatUsd(BigInt(booked.cost_nanos)),
+    chargedUsd: formatUsd(BigInt(booked.charged_nanos)),
   };
 }

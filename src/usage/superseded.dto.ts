@@ -42,7 +42,14 @@ export class SupersededDto {
   @ApiProperty({ type: 'integer' })
   reasoningTokens!: number;
 
-  /** Decimal USD; null when unpriced. Keys and teams were charged the difference to what took its place. */
+  /** Decimal USD; null when unpriced. */
   @ApiProperty({ type: String, nullable: true, example: '0.0123' })
   costUsd!: string | null;
+
+  /**
+   * Decimal USD that its key and teams were charged; then they were charged the difference to what took its place. As of
+   * an attempt: the cost, and while that was not known the most that it may have been, or what the call held.
+   */
+  @ApiProperty({ type: String, example: '0.0123' })
+  chargedUsd!: string;
 }

@@ -202,6 +202,28 @@ describe.each(CLAUDE_DOORS)('%s', (door) => {
   });
 });
 
+it('charges what the call held where neither a price says more nor its open row is there any more', async () => {
+  const { id } = await rehearsal.claudeAccount({
+    priority: 1,
+    models: { allow: ['claude-*'], map: { [CLAUDE]: 'claude-sim-nowhere' } },
+  });
+  const answer = ask('Claude SSE', { directive: 'deltas=20 every=50' });
+  const [held] = await eventually(async () => {
+    const rows = await rehearsal.sql<{ nanos: string; account: string }>(
+      'select hold_nanos as nanos, account_id as account from open_calls',
+    );
+    expect(rows).toMatchObject([{ account: id }]);
+    return rows;
+  });
+  await rehearsal.sql('delete from open_calls');
+  await rehearsal.sql('select repair_counters()');
+  await answer;
+  await eventually(async () => expect((await rehearsal.lastRow())['account_id']).toBe(id));
+  expect(await rehearsal.lastRow()).toMatchObject({ cost_nanos: null, charged_nanos: held?.nanos });
+  expect(Number(held?.nanos)).toBeGreaterThan(5_000 * 15_000);
+  await admin(rehearsal.url, 'PATCH', `/accounts/${id}`, { enabled: false });
+});
+
 describe.each(GEMINI_DOORS)('%s', (door) => {
   it('books input and output at the list price', async () => {
     await ask(door, { directive: 'say="one two three four five six"' });

@@ -299,6 +299,7 @@ describe('GET /admin/v1/requests', () => {
         reason: null,
         outputTokens: 0,
         costUsd: '9223372036.854775807',
+        chargedUsd: '1000000.00',
       },
       {
         ...before,
@@ -307,6 +308,7 @@ describe('GET /admin/v1/requests', () => {
         reason: 'replica-lost',
         outputTokens: 5,
         costUsd: null,
+        chargedUsd: '1000000.00',
       },
     ]);
     const [listed] = (await get(`/requests?${MAY}`)).body.items;
