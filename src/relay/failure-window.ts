@@ -37,8 +37,10 @@ export class FailureWindow {
 
   private add(name: string, ok: boolean): readonly Result[] {
     const at = this.now();
-    const kept = (this.results.get(name) ?? []).filter((result) => at - result.at < RECENT_MS);
-    const results = [...kept.slice(1 - REMEMBERED), { at, ok }];
+    const results = this.results.get(name) ?? [];
+    results.push({ at, ok });
+    const old = results.findIndex((result) => at - result.at < RECENT_MS);
+    results.splice(0, Math.max(old, results.length - REMEMBERED));
     // The least recently used one goes first.
     this.results.delete(name);
     this.results.set(name, results);

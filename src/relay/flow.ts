@@ -20,20 +20,9 @@ export class Left extends Error {
   }
 }
 
-/** As an AbortSignal is listened to, at a small part of its cost: there is one for each call. */
-export class Leaving extends Cancellation {
-  addEventListener(type: 'abort', listener: () => void, _options: { readonly once: true }): void {
-    this.once(type, listener);
-  }
-
-  removeEventListener(type: 'abort', listener: () => void): void {
-    this.off(type, listener);
-  }
-}
-
 export class Flow {
   /** Aborted with a {@link Left} when the call is to stop. */
-  readonly signal = new Leaving();
+  readonly signal = new Cancellation();
   private gate: Promise<void> | undefined;
   private open: (() => void) | undefined;
 
