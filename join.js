@@ -1,6 +1,6 @@
 /**
  * `npm run join`: joins what `npm start` loads, of dist/ and node_modules, in a few files below dist/joined. Node 20
- * reads them in half the time that it takes for three thousand (docs/decisions/013). The compiler has done its work
+ * reads them in half the time that it takes for three thousand (docs/decisions/014). The compiler has done its work
  * before: decorators and their metadata are as it wrote them.
  */
 import { build } from 'esbuild';

@@ -12,7 +12,7 @@ import { query } from '../support/query.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { admin, ADMIN_TOKEN } from '../support/relay.ts';
 
-const START = fileURLToPath(new URL('../../dist/src/cli/start.js', import.meta.url));
+const START = fileURLToPath(new URL('../../dist/joined/cli/start.js', import.meta.url));
 const READERS = 100;
 const ANSWER = '10mb';
 const MIB = 1024 * 1024;

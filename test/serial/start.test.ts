@@ -1,24 +1,19 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
-/** What the build joins, while the other tests start what it compiles. */
+/** What the build joins, started as the image starts it. */
 const START = fileURLToPath(new URL('../../dist/joined/cli/start.js', import.meta.url));
-const JOIN = fileURLToPath(new URL('../../join.js', import.meta.url));
 
 describe('npm start', () => {
   let dataDir: string;
   let child: ChildProcess;
   let output: string;
 
-  beforeAll(async () => {
-    await promisify(execFile)(process.execPath, [JOIN]);
-  });
   beforeEach(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'relay-start-'));
     await chmod(dataDir, 0o755);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
 
-const START = fileURLToPath(new URL('../../dist/src/cli/start.js', import.meta.url));
+const START = fileURLToPath(new URL('../../dist/joined/cli/start.js', import.meta.url));
 
 /** The built relay as a process of its own, with all that it ever wrote. */
 export interface SpawnedRelay {
