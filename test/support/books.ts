@@ -38,8 +38,6 @@ export async function compareBooks(databaseUrl: string, simulator: Simulator): P
     rows.filter(({ outcome }) => outcome === 'completed'),
     ({ client }) => client ?? '',
   );
-  // Where older builds admitted, the sweeper knows no client's id; each of its rows stands for one attempt.
-  const nameless = rows.filter(({ client }) => client === null).length;
   const missing = [...sent].reduce((sum, [id, times]) => sum + Math.max(0, times - (booked.get(id) ?? 0)), 0);
   return {
     seen: seen.length,
@@ -47,7 +45,7 @@ export async function compareBooks(databaseUrl: string, simulator: Simulator): P
     rows: rows.length,
     partial: rows.filter(({ outcome }) => outcome === 'partial').length,
     orphaned: rows.filter(({ outcome }) => outcome === 'orphaned').length,
-    lost: Math.max(0, missing - nameless),
+    lost: missing,
     doubled: [...completed.values()].filter((times) => times > 1).length,
     wrong: rows.filter(({ outcome, input }) => outcome === 'completed' && input === 0).length,
   };
