@@ -73,11 +73,7 @@ export async function stalledReaders(targets: readonly Target[], ms: number): Pr
     await warmUp(target);
     const before = readTreeMemory(target.pid);
     const request = questionTo(target, { wish: LARGE });
-    const sockets = Array.from({ length: STALLED }, () => {
-      const socket = connect(target.port, '127.0.0.1').on('error', () => undefined);
-      socket.pause().write(request);
-      return socket;
-    });
+    const sockets = await Promise.all(Array.from({ length: STALLED }, () => stallOne(target.port, request)));
     await sleep(ms);
     found.push({ name: target.name, megabytes: (readTreeMemory(target.pid) - before) / 2 ** 20 });
     for (const socket of sockets) socket.destroy();
@@ -116,6 +112,18 @@ function openOne(port: number, request: Buffer): Promise<Socket> {
     const socket = connect(port, '127.0.0.1');
     socket.once('error', reject).write(request);
     socket.once('data', () => {
+      socket.off('error', reject).on('error', () => undefined);
+      resolve(socket);
+    });
+  });
+}
+
+/** Resolves when the answer has begun: who hangs up before that was perhaps never let in. Nothing of it is read. */
+function stallOne(port: number, request: Buffer): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('error', reject).write(request);
+    socket.once('readable', () => {
       socket.off('error', reject).on('error', () => undefined);
       resolve(socket);
     });
