@@ -38,10 +38,15 @@ describe('the verdict on an answer of Bedrock', () => {
     [429, undefined, { at: 'account', reason: 'rate-limit' }],
     [500, 'InternalServerException', { at: 'provider' }],
     [503, 'ServiceUnavailableException', { at: 'provider', reason: 'service-unavailable', everywhere: true }],
-    [502, undefined, { at: 'provider', reason: 'server-error' }],
+    [503, undefined, { at: 'provider', reason: 'overloaded', everywhere: true }],
+    [529, undefined, { at: 'provider', reason: 'overloaded', everywhere: true }],
     [301, undefined, { at: 'provider', reason: 'redirect' }],
   ])('%d %s', (status, name, verdict) => {
     expect(judge(status, name)).toMatchObject(verdict);
+  });
+
+  it('takes a server error without a name for trouble of one account only', () => {
+    expect(judge(502, undefined)).toEqual({ at: 'provider', reason: 'server-error' });
   });
 
   it('parks a spent day until the next one', () => {

@@ -88,6 +88,7 @@ function byName(
 }
 
 function byStatus({ status, headers, body }: UpstreamAnswer, now: number): Verdict {
+  if (status === 503 || status === 529) return { ...provider('overloaded', headers, now), everywhere: true };
   if (status >= 500 || status === 408 || status === 424) return provider('server-error', headers, now);
   switch (status) {
     case 401:
