@@ -17,9 +17,13 @@ export class SchedulerController {
   @Get()
   @ApiOperation({
     operationId: 'getScheduler',
-    summary: 'Open calls, waiting calls, replicas, and accounts that rest',
+    summary:
+      'Open calls, replicas and accounts that rest, over all replicas; calls that wait on the one that answers',
   })
-  @ApiOkResponse({ type: SchedulerDto, description: 'What is held at this moment, over all replicas' })
+  @ApiOkResponse({
+    type: SchedulerDto,
+    description: 'What is held at this moment; `queue` is of this replica alone',
+  })
   getScheduler(): Promise<SchedulerDto> {
     return this.overview.read();
   }

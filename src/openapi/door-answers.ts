@@ -11,7 +11,11 @@ const text = { type: 'string' };
 
 /** The headers of every relay answer. */
 const HEADERS = {
-  'x-relay-request-id': { description: "The ledger's id (uuidv7)", required: true, schema: text },
+  'x-relay-request-id': {
+    description: "The ledger's id (uuidv7); without an attempt (`x-relay-attempts: 0`) there is no row of it",
+    required: true,
+    schema: text,
+  },
   'x-relay-client-request-id': { description: "The client's own id, echoed", schema: text },
   'x-relay-edits': { description: 'Permitted edits made, or `none`', required: true, schema: text },
   'x-relay-attempts': { description: 'Upstream attempts begun', required: true, schema: text },

@@ -70,8 +70,22 @@ export class Journal {
     });
   }
 
+  /** One line for each call that was read and refused: one that had no attempt is told of nowhere else. */
   refused(exchange: Exchange, code: Parameters<Metrics['refused']>[0]): void {
-    this.metrics.refused(code, exchange.door);
+    const { requestId, clientRequestId, caller, door, attempts, waitedMs } = exchange;
+    this.metrics.refused(code, door);
+    this.log.info(
+      {
+        requestId,
+        clientRequestId,
+        key: caller.key.id,
+        door,
+        code,
+        attempts,
+        waitedMs: Math.round(waitedMs),
+      },
+      'call refused',
+    );
   }
 
   internal(exchange: Exchange, error: unknown): void {

@@ -6,7 +6,8 @@ import type { Refusal } from './admission.ts';
  * - `none`: the call is of no session
  * - `new`: the session was bound to none, or its account has been idle for longer than the vendor's cache lives
  * - `hit`: the bound account was taken
- * - `spill`: another one was, for this call only: the bound one is full, is cooling, or has just failed
+ * - `spill`: another one was, for this call only: the bound one is full, is cooling, is near a limit, or
+ *   has just failed
  * - `rebound`: another one was, and has the session from now on: the bound one serves no more, or not until a person
  *   has seen to it
  */

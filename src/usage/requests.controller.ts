@@ -43,6 +43,10 @@ export class RequestsController {
   @ApiOperation({
     operationId: 'getRequest',
     summary: 'One call, its attempts, how their accounts were chosen, and what was corrected',
+    description:
+      'A call without an attempt (`x-relay-attempts: 0`) is not in the ledger, and not found here. Where it was read and ' +
+      'refused admission, the log has its id and the reason (`call refused`), and `POST /admin/v1/scheduler/explain` ' +
+      'says how such a call would be placed now.',
   })
   @ApiOkResponse({ type: DecidedRequestDto, description: 'The call' })
   @ApiById()

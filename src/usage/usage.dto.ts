@@ -137,11 +137,17 @@ export class UsageItemDto {
   @ApiProperty({ type: Number, nullable: true, example: 0.9321 })
   cacheHitRate!: number | null;
 
-  /** Attempts on another account than the one that holds their session's cache, which was full, resting or failing. */
+  /**
+   * Attempts on another account than the one that holds their session's cache, which was full, resting, near a limit or
+   * failing.
+   */
   @ApiProperty({ type: 'integer' })
   spilled!: number;
 
-  /** Decimal USD of these attempts, where they have a price; a part of `costUsd`. */
+  /**
+   * Decimal USD of these attempts, where they have a price: their whole cost, not what a warm cache would have saved; a
+   * part of `costUsd`.
+   */
   @ApiProperty({ type: String, example: '0.0123' })
   spillCostUsd!: string;
 }

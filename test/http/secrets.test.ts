@@ -79,6 +79,8 @@ let relay: SpawnedRelay;
 /** Named by the environment, which has no say. */
 let stray: TestProxy;
 let authority: string;
+/** The id of a call of a model that nobody has. */
+let unknown: string | undefined;
 const certificate = makeCertificate('localhost');
 const answers: { asked: string; text: string }[] = [];
 
@@ -587,6 +589,9 @@ describe('what is secret (S3, U17)', () => {
       await tell('GET', `/claude/v1/models/${encodeURIComponent(injected)}`, headers),
       await tell('GET', `/admin/v1/keys/${encodeURIComponent(injected)}`, asAdmin),
     ];
+    const other = await tell('POST', target, headers, JSON.stringify({ ...message, model: 'no-such-model' }));
+    expect([other.status, other.headers['x-relay-attempts']]).toEqual([404, '0']);
+    unknown = other.headers['x-relay-request-id'];
     for (const answer of texts) {
       expect(answer.status).toBeGreaterThanOrEqual(400);
       expect(answer.headers['set-cookie']).toBeUndefined();
@@ -680,6 +685,9 @@ describe('what is secret (S3, U17)', () => {
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(logged.filter(({ msg }) => msg === 'attempt ended').length).toBeGreaterThan(100);
+    expect(logged.filter(({ msg }) => msg === 'call refused')).toContainEqual(
+      expect.objectContaining({ requestId: unknown, code: 'model-unknown', attempts: 0 }),
+    );
     expect(new Set(logged.map(({ level }) => level))).toContain('debug');
     expect(logged.filter(({ msg }) => msg === 'forged')).toEqual([]);
     expect(
