@@ -55,6 +55,8 @@ export const MIGRATIONS = [
 export function dataSourceOptions(url: string) {
   return {
     type: 'postgres',
+    // TypeORM would look for it by itself: where the build is joined, for a second copy, whose pools are not ours.
+    driver: pg,
     url: withSessionSettings(url, {
       application_name: 'llm-relay',
       statement_timeout: '30s',
@@ -80,7 +82,7 @@ export function dataSourceOptions(url: string) {
  */
 export function endStuckConnections(source: DataSource): void {
   const pool = (source.driver as unknown as { readonly master: unknown }).master;
-  if (!(pool instanceof pg.Pool)) return;
+  if (!(pool instanceof pg.Pool)) throw new Error('TypeORM has another pg than ours');
   pool.on('release', (_error: unknown, client: pg.PoolClient) => {
     const { readyForQuery } = client as unknown as { readonly readyForQuery: boolean };
     if (!readyForQuery) void client.end();

@@ -40,6 +40,18 @@ describe('scanning a body', () => {
     ]);
   });
 
+  it('reads runs that end anywhere about the end of a slice, letters of several bytes in them', async () => {
+    for (let shift = 0; shift < 120; shift += 1) {
+      const lines = Array.from(
+        { length: 2_200 },
+        (_, line) => `${'量'.repeat((line * 7 + shift) % 23)}${'x'.repeat(line % 3)} ${line}`,
+      );
+      const body = Buffer.from(JSON.stringify({ before: '"'.repeat(shift % 4), text: lines.join('\n') }));
+      const { members } = await scanBody(body, NOTHING);
+      expect(members.get('text')?.span.end).toBe(body.length - 1);
+    }
+  });
+
   it.each([
     ['{"a":[{"id":"rlsig001AbC"}]}', true],
     ['{"a":"rlsig001"}', true],

@@ -39,6 +39,17 @@ describe('the end of a run of plain bytes', () => {
     expect(endOf(bytes, 5, 5)).toBe(5);
   });
 
+  it('is never beyond it just after the first looks either, where a view of these bytes is there', () => {
+    for (let offset = 0; offset < 4; offset += 1) {
+      const run = new PlainRun();
+      const bytes = letters(4_000, offset);
+      expect(run.end(bytes, 0, 4_000)).toBe(4_000);
+      for (let from = 0; from < 8; from += 1) {
+        for (let to = from; to < from + 80; to += 1) expect(run.end(bytes, from, to)).toBe(to);
+      }
+    }
+  });
+
   it('is found run after run, in these bytes and then in others', () => {
     const run = new PlainRun();
     for (const step of [7, 41, 130]) {

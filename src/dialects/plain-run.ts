@@ -37,7 +37,8 @@ export class PlainRun {
     let word = (from - aligned + 3) >> 2;
     const begin = Math.min(aligned + 4 * word, to);
     const end = endByBytes(bytes, from, begin);
-    if (end < begin) return end;
+    // Clamped: the run has no whole word left.
+    if (end < begin || begin === to) return end;
     while (word < last && isPlain(words[word]!)) word += 1;
     return endByBytes(bytes, Math.max(begin, aligned + 4 * word), to);
   }

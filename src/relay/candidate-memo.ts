@@ -10,8 +10,8 @@ import { type Considered, consideredFor } from './considered.ts';
 
 /** Models remembered for one key; a client that asks for more names than that is answered without memory. */
 const MOST_MODELS = 200;
-/** Candidates in all lists; beyond it everything is forgotten. One is some 80 bytes. */
-const MOST_CANDIDATES = 500_000;
+/** Candidates in all lists; beyond it everything is forgotten. One is some 80 bytes, 220 where its pool is ranked. */
+const MOST_CANDIDATES = 250_000;
 /** Of one list, for what calls of it cannot be said in some dialects; beyond it they are forgotten. */
 const MOST_NARROWED = 4;
 /** What a list weighs without any candidate. */

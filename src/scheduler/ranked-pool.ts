@@ -4,10 +4,19 @@ import type { AccountStanding } from './sql/account-standings.ts';
 /** What keeps an account from the call, as far as is known, in the order in which they come. */
 const BAR = { none: 0, full: 1, resting: 2, parked: 3, disabled: 4 } as const;
 
+interface Bar {
+  readonly bar: number;
+  /** Milliseconds since 1970, of what rests. */
+  readonly until: number;
+}
+
+const CLEAR: Bar = { bar: BAR.none, until: 0 };
+const FULL: Bar = { bar: BAR.full, until: 0 };
+const DISABLED: Bar = { bar: BAR.disabled, until: 0 };
+
 interface Entry {
   readonly candidate: Candidate;
   bar: number;
-  /** Milliseconds since 1970, of what rests. */
   until: number;
   /** Its settings are newer than those the caller decided on, or nothing is known of it. */
   news: boolean;
@@ -90,31 +99,33 @@ export class RankedPool {
 
   private entryOf(candidate: Candidate): Entry {
     const standing = this.standingOf(candidate.accountId);
-    const none = { candidate, bar: BAR.none, until: 0, lean: false, priority: 0, load: 0, usedAt: -Infinity };
-    if (standing === undefined) return { ...none, news: true };
     const { modelFamily: family } = candidate;
+    const { bar, until } = standing === undefined ? CLEAR : this.barOf(standing, family);
     return {
-      ...none,
-      ...this.barOf(standing, family),
-      news: standing.version > candidate.version,
-      lean: standing.lean?.includes(family) === true,
-      priority: standing.priority,
-      load: standing.inUse / standing.weight,
-      usedAt: standing.usedAt,
+      candidate,
+      bar,
+      until,
+      news: standing === undefined || standing.version > candidate.version,
+      lean: standing?.lean?.includes(family) === true,
+      priority: standing?.priority ?? 0,
+      load: standing === undefined ? 0 : standing.inUse / standing.weight,
+      usedAt: standing?.usedAt ?? -Infinity,
     };
   }
 
-  private barOf(standing: AccountStanding, family: string): Pick<Entry, 'bar' | 'until'> {
+  private barOf(standing: AccountStanding, family: string): Bar {
     const { enabled, rests, places, inUse } = standing;
-    if (!enabled) return { bar: BAR.disabled, until: 0 };
-    const meant = rests?.filter((rest) => rest.family === null || rest.family === family) ?? [];
+    if (!enabled) return DISABLED;
+    const isTaken = places !== null && inUse >= places && !this.counting;
+    if (rests === null) return isTaken ? FULL : CLEAR;
+    const meant = rests.filter((rest) => rest.family === null || rest.family === family);
     const until = Math.max(
       0,
       ...meant.filter(({ probing }) => !probing).map((rest) => rest.until ?? Infinity),
     );
     if (until > 0) return { bar: until === Infinity ? BAR.parked : BAR.resting, until };
-    const isFull = (places !== null && inUse >= places) || meant.some(({ probing }) => probing);
-    return { bar: isFull && !this.counting ? BAR.full : BAR.none, until: 0 };
+    const isProbed = !this.counting && meant.some(({ probing }) => probing);
+    return isTaken || isProbed ? FULL : CLEAR;
   }
 }
 

@@ -87,7 +87,8 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       waiting: (count) => metrics.callsWaiting(count),
       waited: (ms, end) => metrics.callWaited(ms, end),
     });
-    this.standings = new Standings(hot);
+    // Not watched: that accounts can be read says nothing of whether calls can be admitted.
+    this.standings = new Standings(hotPool);
     this.lists = new ShortLists(this.standings);
     const admissions = new AdmissionQueue(
       hot,
@@ -204,7 +205,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   /** An account has answered a session's call: written soon, and lost where the database is away. */
   bind(binding: Binding): void {
     this.bindings.bind(binding);
-    this.lists.remember(binding.session, binding.accountId);
+    if (binding.ifParked !== true) this.lists.remember(binding.session, binding.accountId);
   }
 
   /** Sends what is collected now and waits until it is committed. */

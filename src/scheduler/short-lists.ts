@@ -45,10 +45,12 @@ export interface Shortened<T = AdmissionRequest> {
  * among them by the truth. Where they turn out to be taken, what is known is read anew and a longer list asked for; and
  * where that knew of others, all. Calls of one batch that have the same pool share one list.
  *
- * State: which session is bound to which account, as admission said last.
+ * State: which session is bound to which account, as admission said last; and which moving calls have left theirs.
  */
 export class ShortLists {
   private readonly sessions = new Map<string, string>();
+  /** Leases of calls that move, whose place was counted as given back. */
+  private readonly left = new WeakSet<object>();
 
   constructor(private readonly standings: Standings) {}
 
@@ -88,11 +90,17 @@ export class ShortLists {
     for (let source: Source = 'known'; ; source = wider(source)) {
       const short = await this.shortenedMove(request, source);
       const decision = await send(short.request);
-      // Refused or not, the place that it had is given back.
-      if (source === 'known') this.standings.released(request.lease.accountId);
+      this.leave(request.lease, decision);
       if (decision.admitted) this.standings.took(decision.lease.accountId, new Date(), false);
       if (decision.admitted || short.stands || !OF_ACCOUNTS.has(decision.refusal)) return decision;
     }
+  }
+
+  /** Admitted elsewhere or refused, the place that it had is given back, once; only a stale lease had none. */
+  private leave(lease: MoveRequest['lease'], decision: Decision): void {
+    if (this.left.has(lease) || (!decision.admitted && decision.refusal === 'stale')) return;
+    this.left.add(lease);
+    this.standings.released(lease.accountId);
   }
 
   /** An account has answered the session's call. */

@@ -10,6 +10,8 @@ const FRESH_MS = 250;
 const READING_SHARE = 0.02;
 /** How long a call waits for what is read. */
 const READ_WITHIN_MS = 100;
+/** What could not be read is not asked for again before that. */
+const FAILED_REST_MS = 1_000;
 const MOST_CHANGES = 2_048;
 /** A pool of which more have changed is sorted as a whole. */
 const MOST_MOVES = 64;
@@ -37,6 +39,7 @@ export class Standings {
   private forgotten = 0;
   private readAt = -Infinity;
   private readTook = 0;
+  private failedAt = -Infinity;
   private reading: Promise<void> | undefined;
 
   constructor(
@@ -50,6 +53,7 @@ export class Standings {
 
   /** Whoever asks waits for what is not older than `withinMs`, for a moment; where it cannot be read, the old stands. */
   async refresh(withinMs: number): Promise<void> {
+    if (this.now() - this.failedAt < FAILED_REST_MS) return;
     const { ageMs } = this;
     if (ageMs > Math.max(FRESH_MS, this.readTook / READING_SHARE) || ageMs > withinMs) {
       this.reading ??= this.read().finally(() => (this.reading = undefined));
@@ -100,6 +104,7 @@ export class Standings {
       rows = await accountStandings(this.db);
     } catch {
       // Admission will tell, or the next reading.
+      this.failedAt = this.now();
       return;
     }
     // Whether these are in what was read, nobody knows; the next reading has them.

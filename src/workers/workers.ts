@@ -67,6 +67,10 @@ export class Workers {
       await Promise.race([all, workers.lost]);
     } catch (error) {
       workers.kill();
+      // It stands in the database by now, and is shown nowhere else.
+      const token = workers.firstAdminToken;
+      if (token !== undefined)
+        process.stdout.write(`The first administrator's token, shown only now: ${token}\n`);
       throw error;
     }
     return workers;

@@ -50,12 +50,12 @@ describe('a scheduler on an unsteady database', () => {
 
   it('sends after an outage what the ledger has of an ill row, and nothing of one that it could not take', async () => {
     const database = new UnsteadyDatabase();
-    const sent: string[][] = [];
+    const sent: string[] = [];
     const wrap = (db: Queryable): Queryable => {
       const unsteadyDb = database.wrap(db);
       return {
         run: (statement, values) => {
-          if (statement.name === 'settle' && !database.away) sent.push(values[0] as string[]);
+          if (statement.name === 'settle' && !database.away) sent.push(String(values[0]));
           return unsteadyDb.run(statement, values);
         },
       };
@@ -76,7 +76,7 @@ describe('a scheduler on an unsteady database', () => {
     database.away = false;
     await eventually(() => sent.length > 0);
     await scheduler.flush();
-    expect(sent).toEqual([[requestId]]);
+    expect(sent).toEqual([`{${requestId}}`]);
     const rows = await rig.query('select reason from ledger where request_id = $1', [requestId]);
     expect(rows).toEqual([{ reason: 'unsettleable' }]);
   });
