@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import pg from 'pg';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { Metrics } from '../../src/telemetry/metrics.ts';
 import { asking, send } from '../support/asking.ts';
 import { compareBooks } from '../support/books.ts';
 import { eventually } from '../support/eventually.ts';
+import { freeze, postmasterOf, processesOf, signal } from '../support/postgres-processes.ts';
 import { query } from '../support/query.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { Rehearsal } from '../support/relay.ts';
@@ -46,7 +47,7 @@ describe('a relay whose Postgres goes away under load', () => {
     key = (await rehearsal.key()).key;
   }, 60_000);
   beforeEach(async () => {
-    postmaster = await postmasterPid();
+    postmaster = await postmasterOf(postgres.url);
   });
   afterAll(async () => {
     await rehearsal.close();
@@ -54,33 +55,6 @@ describe('a relay whose Postgres goes away under load', () => {
     await postgres.stop();
     await rm(dataDir, { recursive: true, force: true });
   });
-
-  async function postmasterPid(): Promise<number> {
-    const [row] = await query<{ folder: string }>(
-      postgres.url,
-      `select current_setting('data_directory') as folder`,
-    );
-    return Number(readFileSync(join(row?.folder ?? '', 'postmaster.pid'), 'utf8').split('\n', 1)[0]);
-  }
-
-  /** The server and all of its processes, children first. */
-  function processes(): number[] {
-    const children = readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => parentOf(pid) === postmaster)
-      .map(Number);
-    return [...children, postmaster];
-  }
-
-  function signal(to: readonly number[], name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
-    for (const pid of to) {
-      try {
-        process.kill(pid, name);
-      } catch {
-        // A process of a server that goes down may be gone already.
-      }
-    }
-  }
 
   /** Streams that are open when it begins, and short calls all the while. */
   async function underLoad(outage: () => Promise<void>): Promise<{ all: Told[]; short: Told[] }> {
@@ -128,29 +102,21 @@ describe('a relay whose Postgres goes away under load', () => {
   it('D1: that is restarted cuts no stream, refuses no call and loses no usage', async () => {
     const told = await underLoad(async () => {
       process.kill(postmaster, 'SIGINT');
-      await eventually(async () => expect(await postmasterPid()).not.toBe(postmaster), 20_000);
+      await eventually(async () => expect(await postmasterOf(postgres.url)).not.toBe(postmaster), 20_000);
     });
     await nothingLost(told);
   });
 
   it('D2: whose processes are all killed does as little', async () => {
     const told = await underLoad(async () => {
-      signal(processes(), 'SIGKILL');
-      await eventually(async () => expect(await postmasterPid()).not.toBe(postmaster), 20_000);
+      signal(processesOf(postmaster), 'SIGKILL');
+      await eventually(async () => expect(await postmasterOf(postgres.url)).not.toBe(postmaster), 20_000);
     });
     await nothingLost(told);
   });
 
   it('D3: that is frozen keeps nobody waiting until it thaws', async () => {
-    const told = await underLoad(async () => {
-      const frozen = processes();
-      signal(frozen, 'SIGSTOP');
-      try {
-        await sleep(FROZEN_MS);
-      } finally {
-        signal(frozen, 'SIGCONT');
-      }
-    });
+    const told = await underLoad(() => freeze(postmaster, FROZEN_MS));
     await nothingLost(told);
     expect(told.short.filter(({ ms }) => ms >= FROZEN_MS)).toEqual([]);
   });
@@ -247,13 +213,3 @@ describe('a relay whose Postgres goes away under load', () => {
     await forgotten.end();
   });
 });
-
-/** Undefined: it is gone. */
-function parentOf(pid: string): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return undefined;
-  }
-}

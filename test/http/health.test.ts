@@ -2,12 +2,18 @@ import 'reflect-metadata';
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Module } from '@nestjs/common';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ConfigModule } from '../../src/config/config.module.ts';
 import { readEnv } from '../../src/config/env.ts';
 import { HealthModule } from '../../src/health/health.module.ts';
 import { MetricsServer } from '../../src/health/metrics-server.ts';
 import { Readiness } from '../../src/health/readiness.ts';
 import { TelemetryModule } from '../../src/telemetry/telemetry.module.ts';
+import { asking, send } from '../support/asking.ts';
+import { eventually } from '../support/eventually.ts';
+import { Rehearsal } from '../support/relay.ts';
 import { WatchedAnswers } from '../support/watched-answers.ts';
 
 const TOKEN = 'metrics-token-of-this-test';
@@ -72,6 +78,38 @@ describe('health', () => {
     const answer = await fetch(`${url}/health/ready`);
     expect(answer.status).toBe(503);
     expect(await answer.text()).toBe('{"status":"draining"}');
+  });
+});
+
+/** Row D12 of reliability.md, as a balancer and a client see it. */
+describe('the health of a relay whose spool cannot be written', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relay-health-'));
+  const file = join(folder, 'file');
+  let rehearsal: Rehearsal;
+
+  beforeAll(async () => {
+    writeFileSync(file, '');
+    rehearsal = await Rehearsal.start({ RELAY_SPOOL_DIR: join(file, 'below') });
+  }, 60_000);
+  afterAll(async () => {
+    await rehearsal.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const ready = async (): Promise<[status: number, body: string]> => {
+    const answer = await fetch(`${rehearsal.url}/health/ready`);
+    return [answer.status, await answer.text()];
+  };
+
+  it('is degraded, which keeps no call away, until it can be written', async () => {
+    await rehearsal.claudeAccount();
+    const { key } = await rehearsal.key();
+    expect(await ready()).toEqual([200, '{"status":"degraded"}']);
+    expect((await send(rehearsal.url, asking('Claude SSE', key, 'Hi'))).status).toBe(200);
+    expect(await rehearsal.lastRow()).toMatchObject({ outcome: 'completed' });
+    expect(await ready()).toEqual([200, '{"status":"degraded"}']);
+    rmSync(file);
+    await eventually(async () => expect(await ready()).toEqual([200, '{"status":"ready"}']), 25_000);
   });
 });
 

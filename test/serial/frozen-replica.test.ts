@@ -59,11 +59,7 @@ describe('a replica that is frozen', () => {
   const call = (relay: SpawnedRelay, directives: string) =>
     send(relay.url, asking('Claude SSE', key, `[[sim: ${directives}]]`));
   /** Of the event loop of the replica that was frozen, in seconds, since this was last asked. */
-  const longestBlock = async (): Promise<number> => {
-    const authorization = `Bearer ${fleet.metricsToken}`;
-    const text = await (await fetch(`${frozen.url}/metrics`, { headers: { authorization } })).text();
-    return Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(text)?.[1]);
-  };
+  const longestBlock = () => fleet.loopLag(frozen, 'max');
   /** A call of three seconds, and the replica stopped in the midst of it. */
   const freezeInACall = async () => {
     const answer = call(frozen, 'deltas=30 every=100');

@@ -65,14 +65,24 @@ export class Fleet {
 
   /** A counter of all that run now, labels summed up. @param name without the prefix of all metrics */
   async counted(name: string): Promise<number> {
-    const authorization = `Bearer ${this.metricsToken}`;
     let sum = 0;
-    for (const { url } of this.running) {
-      const text = await (await fetch(`${url}/metrics`, { headers: { authorization } })).text();
+    for (const relay of this.running) {
+      const text = await this.scrape(relay);
       const line = new RegExp(`^relay_${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm');
       for (const [, value] of text.matchAll(line)) sum += Number(value);
     }
     return sum;
+  }
+
+  /** Of Node's own gauges of one relay's event loop, in seconds, since they were last asked for. */
+  async loopLag(relay: SpawnedRelay, figure: 'max' | 'p99'): Promise<number> {
+    const line = new RegExp(`^nodejs_eventloop_lag_${figure}_seconds (\\S+)$`, 'm');
+    return Number(line.exec(await this.scrape(relay))?.[1]);
+  }
+
+  private async scrape({ url }: SpawnedRelay): Promise<string> {
+    const authorization = `Bearer ${this.metricsToken}`;
+    return (await fetch(`${url}/metrics`, { headers: { authorization } })).text();
   }
 
   /** Ends all in peace. @returns their exit codes */
