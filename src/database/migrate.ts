@@ -7,17 +7,32 @@ import { withSessionSettings } from './session-settings.ts';
 const MIGRATION_LOCK = 7_305_229_411;
 const WAIT_FOR_SERVER_MS = 30_000;
 
+/** The server gives up a lock that it was not given in time (`lock_not_available`). */
+const NOT_IN_TIME = '55P03';
+/** Half of what admission waits for a lock before it asks again, three times in all (`HotPool`). */
+const LOCK_MS = 250;
+/**
+ * From so long on a try waits for longer: the server ends an autovacuum that is in the way only after
+ * `deadlock_timeout`, a second unless changed; admission outlives that, too.
+ */
+const HURRY_AFTER_MS = 10_000;
+const LATER_LOCK_MS = 1_200;
+const LONGEST_PAUSE_MS = 2_000;
+/** Longer than any report of ours may take. */
+const GIVE_UP_AFTER_MS = 60_000;
+
 /**
  * Runs what is pending, all in one transaction, on the connection that holds the advisory lock; replicas that boot
- * together therefore run each migration once. A migration waits at most 5 s for a table that is in use, so that it
- * never stands in the way of running calls for longer.
+ * together therefore run each migration once. Whoever asks for a table that is locked stands behind the migration that
+ * waits for it. So it waits a moment only, gives everything back where somebody reads for longer, and tries again.
  *
  * @returns names of the migrations that ran
  */
 export async function runMigrations(url: string): Promise<readonly string[]> {
-  return underLock(url, async (executor) =>
-    (await executor.executePendingMigrations()).map(({ name }) => name),
-  );
+  return underLock(url, async (executor, runner) => {
+    const ran = await patiently(runner, () => executor.executePendingMigrations());
+    return ran.map(({ name }) => name);
+  });
 }
 
 /**
@@ -26,19 +41,37 @@ export async function runMigrations(url: string): Promise<readonly string[]> {
  * @returns names of the migrations that were undone, newest first
  */
 export async function revertMigrations(url: string, steps: number): Promise<readonly string[]> {
-  return underLock(url, async (executor) => {
+  return underLock(url, async (executor, runner) => {
     const undone: string[] = [];
     for (let step = 0; step < steps; step += 1) {
       const newest = (await executor.getExecutedMigrations()).sort((a, b) => b.timestamp - a.timestamp)[0];
       if (newest === undefined) break;
-      await executor.undoLastMigration();
+      await patiently(runner, () => executor.undoLastMigration());
       undone.push(newest.name);
     }
     return undone;
   });
 }
 
-async function underLock<T>(url: string, work: (executor: MigrationExecutor) => Promise<T>): Promise<T> {
+/** Each try is a transaction of its own, of which nothing is left where it fails; TypeORM prints what it failed at. */
+async function patiently<T>(runner: QueryRunner, attempt: () => Promise<T>): Promise<T> {
+  const started = performance.now();
+  for (let pauseMs = LOCK_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const waited = performance.now() - started;
+    await runner.query(`set lock_timeout = ${waited < HURRY_AFTER_MS ? LOCK_MS : LATER_LOCK_MS}`);
+    try {
+      return await attempt();
+    } catch (error) {
+      if ((error as { code?: string }).code !== NOT_IN_TIME || waited > GIVE_UP_AFTER_MS) throw error;
+    }
+    await sleep(pauseMs);
+  }
+}
+
+async function underLock<T>(
+  url: string,
+  work: (executor: MigrationExecutor, runner: QueryRunner) => Promise<T>,
+): Promise<T> {
   const settings = { application_name: 'llm-relay migrate', statement_timeout: '0', lock_timeout: '5min' };
   const source = new DataSource({
     ...dataSourceOptions(url),
@@ -53,10 +86,9 @@ async function underLock<T>(url: string, work: (executor: MigrationExecutor) => 
     runner = source.createQueryRunner();
     // Waits with the long lock_timeout for another replica's whole run.
     await runner.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await runner.query(`set lock_timeout = '5s'`);
     const executor = new MigrationExecutor(source, runner);
     executor.transaction = 'all';
-    return await work(executor);
+    return await work(executor, runner);
   } finally {
     // The advisory lock ends with its connection.
     await runner?.release();

@@ -1,4 +1,10 @@
+import pg from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 } from 'uuid';
+import { ClientIds1763801182500 } from '../../migrations/1763801182500-client-ids.ts';
+import { MIGRATIONS } from '../../src/database/data-source.ts';
+import { revertMigrations, runMigrations } from '../../src/database/migrate.ts';
+import type { Queryable } from '../../src/database/statement.ts';
 import { encodeBatch } from '../../src/scheduler/admission-batch.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { expectQuiet } from '../support/quiet.ts';
@@ -88,5 +94,104 @@ describe('replicas of an older build', () => {
     const request = ask(key, [account]);
     expect(await admit(request)).toMatch(/;1;$/);
     await scheduler.settle(settlement({ ...lease, requestId: request.requestId }));
+  });
+});
+
+/** What a build says that knows no ids of clients at admission and no charges without a cost, where this one says more. */
+const asBefore = (db: Queryable): Queryable => ({
+  run: (statement, values) => {
+    switch (statement.name) {
+      case 'admit':
+        return db.run({ name: 'admit', text: ADMIT_BEFORE }, values.slice(0, 24));
+      case 'settle': {
+        const text = statement.text.replace(/, \$34::.*(?=\) as done)/, '');
+        return db.run({ name: 'settle', text }, values.slice(0, 33));
+      }
+      default:
+        return db.run(statement, values);
+    }
+  },
+});
+const ADMIT_BEFORE = `select admit_bound($1::uuid, $2::integer, $3::uuid[], $4::uuid[], $5::text[], $6::text[],
+  $7::integer[], $8::integer[], $9::integer[], $10::bigint[], $11::integer[], $12::integer[], $13::boolean[],
+  $14::uuid[], $15::integer[], $16::bigint[], $17::boolean[], $18::integer[], $19::text[], $20::text[], $21::integer[],
+  $22::bigint[], $23::bigint[], true, $24::uuid[]) as answer`;
+
+/** Row D10 under load: nobody is sent away while the schema that they stand on is replaced. */
+describe('a migration beside replicas of an older build', () => {
+  const EVERY_MS = 10;
+  /** Longer than admission asks again for locks that it is not given. */
+  const READS_FOR_MS = 3_000;
+  let rig: SchedulingRig;
+  let older: Scheduler;
+  let [key, account] = ['', ''];
+
+  beforeEach(async () => {
+    rig = await SchedulingRig.create();
+    await revertMigrations(rig.url, MIGRATIONS.length - MIGRATIONS.indexOf(ClientIds1763801182500));
+    older = await rig.replica({ wrap: asBefore });
+    const team = await rig.team({ budgets: { total: 10 ** 12 } });
+    [key, account] = [await rig.key({ team, max: 10_000 }), await rig.account({ max: 10_000 })];
+  });
+  afterEach(async () => {
+    await expectQuiet(rig.url);
+    await rig.end();
+  });
+
+  /** Calls at a steady rate, nobody waiting for anybody. @returns how many there were */
+  async function serving(scheduler: Scheduler, meanwhile: () => Promise<void>): Promise<number> {
+    let running = true;
+    const hold = { nanos: 100n, tokens: 10, unpriced: new Set<string>() };
+    const call = async (): Promise<string> => {
+      try {
+        const lease = leased(await scheduler.admit(ask(key, [account], { hold })));
+        await scheduler.settle(settlement(lease));
+        return 'settled';
+      } catch (error) {
+        return `${String(error)} ${String((error as Error).cause)}`;
+      }
+    };
+    const calls: Promise<string>[] = [];
+    const load = (async () => {
+      for (; running; await sleep(EVERY_MS)) calls.push(call());
+    })();
+    await sleep(200);
+    await meanwhile();
+    await sleep(200);
+    running = false;
+    await load;
+    const ends = await Promise.all(calls);
+    expect([...new Set(ends)]).toEqual(['settled']);
+    return ends.length;
+  }
+  const booked = async (): Promise<number> => (await rig.query('select from ledger')).length;
+
+  it('fails no call of theirs, nor of the newer build that serves beside them afterwards', async () => {
+    let after = 0;
+    const before = await serving(older, async () => {
+      expect(await runMigrations(rig.url)).toContain('ClientIds1763801182500');
+      after = await serving(await rig.replica(), () => sleep(200));
+    });
+    expect(await booked()).toBe(before + after);
+  });
+
+  it('gives way to them while somebody reads for long what it is to lock, and is done soon after', async () => {
+    const reader = new pg.Client(rig.url);
+    await reader.connect();
+    await reader.query('begin');
+    await reader.query('select from open_calls');
+    try {
+      const calls = await serving(older, async () => {
+        let done = false;
+        const migrated = runMigrations(rig.url).then(() => (done = true));
+        await sleep(READS_FOR_MS);
+        expect(done).toBe(false);
+        await reader.query('commit');
+        await migrated;
+      });
+      expect(await booked()).toBe(calls);
+    } finally {
+      await reader.end();
+    }
   });
 });
