@@ -13,11 +13,12 @@ import {
   type Patience,
   type Refusal,
 } from '../scheduler/admission.ts';
-import type { AttemptDecision } from '../scheduler/decision.ts';
+import type { AttemptDecision, ConsideredAccount } from '../scheduler/decision.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { affinityOf, sessionDigest } from './affinity.ts';
+import { consideredAs } from './considered.ts';
 import { CandidateMemo, type KnownCandidates, type Manner } from './candidate-memo.ts';
 import type { CallForms } from './call-forms.ts';
 import { type Way, wayTo } from './candidates.ts';
@@ -99,7 +100,7 @@ export class Assigner {
       const patience = { ...patienceOf(exchange, exchange.receivedAt), until };
       const decision = await this.scheduler.move(request, patience).catch(asTold);
       if (decision.admitted) {
-        const passed = passedOver(chance, wanted);
+        const passed = passedOver(chance, wanted, one.bound);
         const how = { ...waitOf(exchange, waitedBefore), ...(passed.length > 0 && { passed }) };
         return this.tryOf(call, forms, { ...decision, ...(one.bound && { bound: one.bound }) }, chance, how);
       }
@@ -205,15 +206,38 @@ export class Assigner {
     const serves = (id: string): boolean => this.memo.of(call, key).some(({ accountId }) => accountId === id);
     const affinity = affinityOf(call, bound, account.id, serves);
     const { unsaid } = chance;
-    const unsaidHere = unsaid.filter((id) => considered.ids.has(id));
+    const isTold = (id: string): boolean => considered.ids.has(id) || id === bound?.accountId;
+    const unsaidHere = unsaid.filter(isTold);
+    const unpriced = this.unpricedFor(call, chance).filter(isTold);
+    const beside = this.beside(call, chance, [account.id, bound?.accountId]);
     const decision = {
       affinity,
       ...(bound && bound.accountId !== account.id && boundTo(bound)),
       ...how,
       ...(unsaidHere.length > 0 && { unsaid: unsaidHere }),
+      ...(unpriced.length > 0 && { unpriced }),
+      ...(beside.length > 0 && { beside }),
     };
     const by = { key, accounts, pool, unsaid, considered, session };
     return { call, sent, lease, account, upstream, model, bound, decision, ...by };
+  }
+
+  /** Those that a budget keeps from serving. */
+  private unpricedFor(call: Call, chance: Chance): readonly string[] {
+    const keepsBudget = chance.key.bounds.some(({ budget }) => budget);
+    return keepsBudget ? [...(this.holds.unpriced(call, chance) ?? [])] : [];
+  }
+
+  /** Accounts that are to be told of, and that the list of those considered leaves out. */
+  private beside(
+    call: Call,
+    { key, accounts, considered }: Chance,
+    ids: readonly (string | undefined)[],
+  ): readonly ConsideredAccount[] {
+    if (ids.every((id) => id === undefined || considered.ids.has(id))) return [];
+    return accounts
+      .filter(({ id }) => ids.includes(id) && !considered.ids.has(id))
+      .map((account) => consideredAs(call, key, account, this.registry.get(account.kind)));
   }
 }
 
@@ -226,8 +250,14 @@ function waitOf(
   return ms > 0 && waitedFor !== undefined ? { waitedMs: Math.round(ms), waitedFor } : { waitedMs: 0 };
 }
 
-function passedOver({ pool, considered }: Chance, wanted: (accountId: string) => boolean): readonly string[] {
-  return pool.map(({ accountId }) => accountId).filter((id) => !wanted(id) && considered.ids.has(id));
+function passedOver(
+  { pool, considered }: Chance,
+  wanted: (accountId: string) => boolean,
+  bound: Bound | undefined,
+): readonly string[] {
+  return pool
+    .map(({ accountId }) => accountId)
+    .filter((id) => !wanted(id) && (considered.ids.has(id) || id === bound?.accountId));
 }
 
 function boundTo({ accountId, isParked }: Bound): Pick<AttemptDecision, 'bound' | 'parked'> {

@@ -18,6 +18,19 @@ export interface Affinity {
   readonly result: AffinityResult;
 }
 
+/** An account that a call was considered for, as the ledger keeps it. */
+export interface ConsideredAccount {
+  readonly id: string;
+  /** Place in the key's chain of bindings. Absent: it is not for this key. */
+  readonly tier?: number | undefined;
+  /** Of a candidate; absent where all candidates of its tier have the same. */
+  readonly priority?: number;
+  /** What cooldowns of its model are kept under, of a candidate; absent where it is that of the list. */
+  readonly family?: string;
+  /** Why the settings rule it out. */
+  readonly not?: string;
+}
+
 /** How the account of an attempt was chosen, as the ledger keeps it; beside it, the accounts considered. */
 export interface AttemptDecision {
   readonly affinity: Affinity;
@@ -33,4 +46,8 @@ export interface AttemptDecision {
   readonly unsaid?: readonly string[];
   /** Accounts considered that admission was not asked for: tried before, or behind the same overloaded origin. */
   readonly passed?: readonly string[];
+  /** Accounts considered that may not serve for want of a price, since a budget is to be kept. */
+  readonly unpriced?: readonly string[];
+  /** The account taken and the bound one, where the list of those considered ends before them. */
+  readonly beside?: readonly ConsideredAccount[];
 }

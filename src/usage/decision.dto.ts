@@ -13,7 +13,10 @@ export const NOT_TAKEN = [
   'unsaid',
   'tried',
   'same-origin',
+  'cooling',
   'parked',
+  'unpriced',
+  'full',
   'unavailable',
 ] as const;
 export type NotTaken = (typeof NOT_TAKEN)[number];
@@ -31,11 +34,14 @@ export class ConsideredAccountDto {
   taken!: boolean;
 
   /**
-   * Why it was not taken: it was disabled; its kind is unknown to this build; its policy does not have the model; its
-   * kind cannot be asked from this door; the key is bound to others; it cannot be asked this very call; it was tried
-   * before; it is behind the origin that was overloaded; it waits for a person; or, where it goes before the one that
-   * was taken: it was full, at rest, near a limit or without a price.
-   * Null: it was taken, or comes after the one that was.
+   * Why it was not taken, by the first of these that holds. By the settings: it was `disabled`; its `kind` is unknown to
+   * this build; its policy does not have the `model`; its kind cannot be asked from this door (`dialect`); the key's
+   * `binding` leaves it out. By the call: it cannot be asked this very one (`unsaid`); it was `tried` before; it is of the
+   * `same-origin` that was overloaded. By its state then: it was `cooling`; it was `parked`, until a person acts; it was
+   * `unpriced` where a budget is to be kept. And where it goes before the one that was taken, by its session, its tier or
+   * its priority: it was `full`, of calls or for the one that proves it after a rest; or `unavailable`: full or near a
+   * limit, which is not stored, or at rest, which is not known after a day or where somebody cleared or edited it since.
+   * Null: it was taken, or it does not go before the one that was.
    */
   @ApiProperty({ enum: NOT_TAKEN, nullable: true })
   reason!: NotTaken | null;
@@ -70,7 +76,10 @@ export class AttemptDecisionDto {
   @ApiProperty({ type: String, nullable: true, example: 'accounts-full' })
   waitedFor!: string | null;
 
-  /** Candidates by their tiers, then the others; at most 16. Null: not known. */
+  /**
+   * Candidates by tier and priority, then the others: at most 16, and behind them the one taken and the one that the
+   * session was bound to, where these are not among them. Null: not known.
+   */
   @ApiProperty({ type: () => [ConsideredAccountDto], nullable: true })
   accounts!: ConsideredAccountDto[] | null;
 

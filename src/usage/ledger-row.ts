@@ -1,4 +1,4 @@
-import type { AttemptDecision } from '../scheduler/decision.ts';
+import type { AttemptDecision, ConsideredAccount } from '../scheduler/decision.ts';
 import type { NotTaken } from './decision.dto.ts';
 
 /** What a ledger report can be grouped by. */
@@ -74,18 +74,31 @@ export interface AttemptRow {
 /** How an attempt's account was chosen, as the relay wrote it; older builds wrote less. */
 export interface DecisionRow {
   readonly attempt: number;
-  readonly decision:
-    | (AttemptDecision & {
-        readonly considered?: {
-          readonly accounts: readonly {
-            readonly id: string;
-            readonly tier?: number;
-            readonly not?: NotTaken;
-          }[];
-          readonly omitted: number;
-        };
-      })
-    | null;
+  readonly decision: StoredDecision | null;
+}
+
+export interface StoredDecision extends Omit<AttemptDecision, 'beside'> {
+  readonly considered?: {
+    readonly accounts: readonly StoredAccount[];
+    /** Model family of the candidates that name none of their own. */
+    readonly family?: string;
+    readonly omitted: number;
+  };
+  readonly beside?: readonly StoredAccount[];
+}
+
+export interface StoredAccount extends ConsideredAccount {
+  readonly not?: NotTaken;
+}
+
+/** Whether an account rested when the account of an attempt was chosen. */
+export interface RestRow {
+  readonly attempt: number;
+  readonly accountId: string;
+  /** Null: no rest of that time is known. */
+  readonly rest: 'cooling' | 'parked' | null;
+  /** No rest of that time can have been forgotten. */
+  readonly whole: boolean;
 }
 
 /** What an attempt was booked with until a correction took its place; the row as it stood, with its columns' names. */

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { requestIdBounds } from '../database/request-id.ts';
-import type { AttemptRow, DecisionRow, SupersededRow } from './ledger-row.ts';
+import type { RestQuestion } from './choice-moments.ts';
+import type { AttemptRow, DecisionRow, RestRow, SupersededRow } from './ledger-row.ts';
 import type { TimeRange } from './time-range.ts';
 
 export interface RequestFilter {
@@ -9,6 +10,11 @@ export interface RequestFilter {
   readonly accountId?: string;
   readonly model?: string;
   readonly outcome?: string;
+}
+
+export interface KnownAccount {
+  readonly name: string;
+  readonly kind: string;
 }
 
 const TOKENS = `
@@ -103,12 +109,38 @@ export class LedgerRepository {
     );
   }
 
+  /**
+   * Cooldowns are kept for a day after their end, unless somebody clears them or edits the account, which is in the
+   * audit log. One that waits for newer credentials ended when these came.
+   */
+  rests(questions: readonly RestQuestion[]): Promise<RestRow[]> {
+    return this.database.query<RestRow[]>(
+      `select x.attempt, x.account as "accountId", d.rest,
+         x.family is not null and x.at > clock_timestamp() - interval '1 day' and not exists (
+           select from audit_log l where l.at > x.at and l.resource_id = x.account::text) as whole
+         from unnest($1::integer[], $2::uuid[], $3::text[], $4::timestamptz[]) x (attempt, account, family, at)
+         cross join lateral (
+           select case when bool_or(d.until = 'infinity') then 'parked' when count(*) > 0 then 'cooling' end as rest
+             from cooldowns d left join account_credentials c using (account_id)
+             where d.account_id = x.account and (d.model_family is null or d.model_family = x.family)
+               and d.created_at < x.at + interval '1 millisecond' and d.until > x.at
+               and (d.credentials_version is null or c.version <= d.credentials_version
+                 or (c.version = d.credentials_version + 1 and c.updated_at > x.at))) d`,
+      [
+        questions.map(({ attempt }) => attempt),
+        questions.map(({ accountId }) => accountId),
+        questions.map(({ family }) => family),
+        questions.map(({ at }) => at),
+      ],
+    );
+  }
+
   /** Deleted ones have theirs, too. */
-  async accountNames(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const rows = await this.database.query<{ id: string; name: string }[]>(
-      'select id, name from accounts where id = any ($1::uuid[])',
+  async accountNames(ids: readonly string[]): Promise<ReadonlyMap<string, KnownAccount>> {
+    const rows = await this.database.query<(KnownAccount & { readonly id: string })[]>(
+      'select id, name, kind from accounts where id = any ($1::uuid[])',
       [ids],
     );
-    return new Map(rows.map(({ id, name }) => [id, name]));
+    return new Map(rows.map(({ id, ...account }) => [id, account]));
   }
 }

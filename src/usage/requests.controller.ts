@@ -4,6 +4,8 @@ import { AdminApi, ApiById } from '../admin/admin-api.decorator.ts';
 import { IdPipe } from '../admin/id.pipe.ts';
 import { decodeCursor, encodeCursor, pageOf, UUID } from '../admin/page.ts';
 import { ProblemError } from '../errors/problem-error.ts';
+import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
+import { restQuestions } from './choice-moments.ts';
 import { DecidedRequestDto } from './decision.dto.ts';
 import { accountsIn, withDecisions } from './decision-view.ts';
 import { LedgerRepository } from './ledger.repository.ts';
@@ -15,7 +17,10 @@ import { rangeOf } from './time-range.ts';
 @Controller('admin/v1/requests')
 @AdminApi('usage')
 export class RequestsController {
-  constructor(private readonly ledger: LedgerRepository) {}
+  constructor(
+    private readonly ledger: LedgerRepository,
+    private readonly registry: UpstreamRegistry,
+  ) {}
 
   @Get()
   @ApiOperation({ operationId: 'listRequests', summary: 'The ledger, newest first; open calls too' })
@@ -54,10 +59,14 @@ export class RequestsController {
     const [request] = viewRequests(await this.ledger.attempts([id]));
     if (request === undefined) throw ProblemError.of(404, 'There is nothing with this id');
     const [decisions, before] = [await this.ledger.decisions(id), await this.ledger.superseded(id)];
-    const names = await this.ledger.accountNames(accountsIn(decisions));
+    const lore = {
+      accounts: await this.ledger.accountNames(accountsIn(decisions)),
+      rests: await this.ledger.rests(restQuestions(request.attempts, decisions)),
+      tellsHeadroom: (kind: string) => this.registry.get(kind)?.headroom !== undefined,
+    };
     return {
       ...request,
-      attempts: withSuperseded(withDecisions(request.attempts, decisions, names), before),
+      attempts: withSuperseded(withDecisions(request.attempts, decisions, lore), before),
     };
   }
 }

@@ -101,8 +101,19 @@ describe('the decision of a request', () => {
   });
 
   it('tells of each attempt whom it did not ask again, and that a session spilled over', async () => {
-    const pool = await Pool.of(rehearsal, [{ priority: 1 }, { priority: 5 }, { priority: 9 }]);
-    const [first, second, third] = pool.accounts.map(({ id }) => id) as [string, string, string];
+    const pool = await Pool.of(rehearsal, [
+      { priority: 1 },
+      { priority: 5 },
+      { priority: 9 },
+      { priority: 2 },
+    ]);
+    const [first, second, third, resting] = pool.accounts.map(({ id }) => id) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    await rest({ id: resting });
     const session = { 'x-relay-session-id': randomUUID() };
     const began = await told(await call(pool.key, 'hello', session));
     expect(began.attempts[0]?.decision.affinity).toMatchObject({ source: 'header', result: 'new' });
@@ -117,13 +128,13 @@ describe('the decision of a request', () => {
       { source: 'header', result: 'spill', account: bound },
     ]);
     expect(attempts.map(({ decision }) => reasons(decision))).toEqual([
-      { [first]: null, [second]: null, [third]: null },
-      { [first]: 'tried', [second]: null, [third]: null },
+      { [first]: null, [resting]: 'cooling', [second]: null, [third]: null },
+      { [first]: 'tried', [resting]: 'cooling', [second]: null, [third]: null },
     ]);
     // It rests now, which admission knew.
     const next = await told(await call(pool.key, 'hello', session));
     expect(next.attempts).toHaveLength(1);
-    expect(reasons(next.attempts[0]?.decision)).toMatchObject({ [first]: 'unavailable', [second]: null });
+    expect(reasons(next.attempts[0]?.decision)).toMatchObject({ [first]: 'cooling', [second]: null });
   });
 
   it('tells that a lower tier had nobody who could', async () => {
@@ -132,23 +143,81 @@ describe('the decision of a request', () => {
     await rest(own);
     const { attempts } = await told(await call(key));
     expect(taken(attempts[0]?.decision)).toEqual([shared.id]);
-    expect(reasons(attempts[0]?.decision)).toEqual({ [own.id]: 'unavailable', [shared.id]: null });
+    expect(reasons(attempts[0]?.decision)).toEqual({ [own.id]: 'cooling', [shared.id]: null });
+  });
+
+  it('tells of one tier why those of a better priority were not taken', async () => {
+    const one = (priority: number, more: object = {}): Promise<CreatedAccount> =>
+      rehearsal.claudeAccount({ priority, ...more });
+    const gemini = { models: { map: { [MODEL]: 'gemini-2.5-flash' } }, maxConcurrency: 1 };
+    const full = await rehearsal.geminiAccount({ priority: 1, ...gemini });
+    const fullOrNear = await one(2, { maxConcurrency: 1 });
+    const [cooling, parked] = [await one(3), await one(4)];
+    const unpriced = await one(5, { models: { map: { [MODEL]: 'claude-unheard-of' } } });
+    const serving = await one(6);
+    const [coolingToo, later] = [await one(7), await one(8)];
+    for (const account of [cooling, coolingToo]) await rest(account);
+    await rest(parked, 'infinity');
+    const { key } = await rehearsal.key({ limits: { budgets: [{ period: 'day', usd: '100.00' }] } });
+    const leaves = new AbortController();
+    const hanging = [full, fullOrNear].map(() => hang(key, leaves.signal));
+    await eventually(() => expect(rehearsal.simulator.requests).toHaveLength(2));
+    const answer = await call(key);
+    leaves.abort();
+    await Promise.all(hanging);
+    const { attempts } = await told(answer);
+    const list = [full, fullOrNear, cooling, parked, unpriced, serving, coolingToo, later].map(
+      ({ id }) => id,
+    );
+    expect(attempts[0]?.decision.accounts.map(({ account }) => account.id)).toEqual(list);
+    expect(reasons(attempts[0]?.decision)).toEqual({
+      [full.id]: 'full',
+      [fullOrNear.id]: 'unavailable',
+      [cooling.id]: 'cooling',
+      [parked.id]: 'parked',
+      [unpriced.id]: 'unpriced',
+      [serving.id]: null,
+      [coolingToo.id]: 'cooling',
+      [later.id]: null,
+    });
+    // What was cleared is not known any more, nor that there was nothing to clear.
+    for (const { id } of [cooling, full])
+      await admin(rehearsal.url, 'POST', `/accounts/${id}/clear-cooldowns`);
+    const again = await told(answer);
+    expect(reasons(again.attempts[0]?.decision)).toMatchObject({
+      [full.id]: 'unavailable',
+      [cooling.id]: 'unavailable',
+      [parked.id]: 'parked',
+    });
+  });
+
+  it('always lists the account taken and the bound one', async () => {
+    for (let made = 0; made < 16; made += 1) await rest(await rehearsal.claudeAccount({ priority: 1 }));
+    const [bound, second, third] = [
+      await rehearsal.claudeAccount({ priority: 5 }),
+      await rehearsal.claudeAccount({ priority: 6 }),
+      await rehearsal.claudeAccount({ priority: 7 }),
+    ];
+    const { key } = await rehearsal.key();
+    const session = { 'x-relay-session-id': randomUUID() };
+    const began = await told(await call(key, 'hello', session));
+    expect(taken(began.attempts[0]?.decision)).toEqual([bound.id]);
+    expect(began.attempts[0]?.decision).toMatchObject({ omitted: 2 });
+    await eventually(async () => expect(await rehearsal.sql('select from bindings')).toHaveLength(1));
+    await rest(bound);
+    const { decision } = (await told(await call(key, 'hello', session))).attempts[0] ?? {};
+    expect(decision?.affinity).toMatchObject({ result: 'spill', account: { id: bound.id } });
+    expect(taken(decision)).toEqual([second.id]);
+    expect(reasons(decision)).toMatchObject({ [bound.id]: 'cooling', [second.id]: null });
+    expect(reasons(decision)).not.toHaveProperty(third.id);
+    expect([decision?.accounts.length, decision?.omitted]).toEqual([18, 1]);
   });
 
   it('tells how long it waited, and what for', async () => {
     const account = await rehearsal.claudeAccount({ maxConcurrency: 1 });
     const { key } = await rehearsal.key({ accounts: [account.id] });
     const leaves = new AbortController();
-    const holding = fetch(`${rehearsal.url}/v1/messages`, {
-      method: 'POST',
-      headers: { 'x-api-key': key, 'anthropic-version': '2023-06-01' },
-      body: JSON.stringify({
-        model: MODEL,
-        max_tokens: 9,
-        messages: [{ role: 'user', content: '[[sim: hang=head]]' }],
-      }),
-      signal: leaves.signal,
-    }).catch(() => undefined);
+    const holding = hang(key, leaves.signal);
     await eventually(() => expect(rehearsal.simulator.requests).toHaveLength(1));
     const waiting = call(key);
     await eventually(async () => {
@@ -178,9 +247,21 @@ describe('the decision of a request', () => {
   });
 });
 
-const rest = ({ id }: CreatedAccount): Promise<unknown> =>
+const rest = ({ id }: Pick<CreatedAccount, 'id'>, until = new Date(Date.now() + 3_600_000).toISOString()) =>
   rehearsal.sql(
-    `insert into cooldowns (id, account_id, reason, evidence, until)
-       values ($1, $2, 'rate-limit', 'HTTP 429', now() + interval '1 hour')`,
-    [randomUUID(), id],
+    `insert into cooldowns (id, account_id, reason, evidence, until) values ($1, $2, 'rate-limit', 'HTTP 429', $3)`,
+    [randomUUID(), id, until],
   );
+
+/** A call that holds its places until it is left. */
+const hang = (key: string, signal: AbortSignal): Promise<unknown> =>
+  fetch(`${rehearsal.url}/v1/messages`, {
+    method: 'POST',
+    headers: { 'x-api-key': key, 'anthropic-version': '2023-06-01' },
+    body: JSON.stringify({
+      model: MODEL,
+      max_tokens: 9,
+      messages: [{ role: 'user', content: '[[sim: hang=head]]' }],
+    }),
+    signal,
+  }).catch(() => undefined);
