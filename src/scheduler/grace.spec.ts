@@ -71,6 +71,20 @@ describe('the time of grace', () => {
     expect(grace.isOpen).toBe(true);
   });
 
+  it('lets calls in that met a full pool, if the database was known to be away', () => {
+    const terms = { limited: false, isLimited: () => false, rates: [], teams: [], priorityOf: () => 50 };
+    const candidates = [{ accountId: 'a', version: 1n, tier: 0, modelFamily: 'm' }];
+    const request = { requestId: 'r', keyId: 'k', lane: 'generate', candidates, grace: terms };
+    const full = new AdmissionUnavailable('full', { cause: new DatabaseUnavailable('pool-full') });
+    const decide = () => grace.decide(request as unknown as AdmissionRequest, full);
+    grace.failed(full.cause);
+    expect(decide()).toBeUndefined();
+    grace.failed(GONE);
+    expect(decide()).toMatchObject({ admitted: true, lease: { accountId: 'a' } });
+    grace.answered(now, true);
+    expect(decide()).toBeUndefined();
+  });
+
   it('is not ended by an answer to what was asked before the outage', () => {
     vain();
     grace.answered(now - 1, true);

@@ -1,4 +1,4 @@
-import { DatabaseUnavailable } from '../database/database-unavailable.ts';
+import { DatabaseUnavailable, type UnavailableReason } from '../database/database-unavailable.ts';
 import type { Queryable, Statement } from '../database/statement.ts';
 import {
   type AdmissionRequest,
@@ -87,8 +87,9 @@ export class Grace {
   decide(request: AdmissionRequest, error: unknown): Decision | undefined {
     const { grace, keyId, lane } = request;
     const epoch = this.replica.last();
-    if (isAway(error)) this.vainAt = this.now();
-    const mayBe = grace !== undefined && epoch !== undefined && isAway(error);
+    const isVain = this.isVain(error);
+    if (isVain) this.vainAt = this.now();
+    const mayBe = grace !== undefined && epoch !== undefined && isVain;
     if (!mayBe || !this.isOpen || !this.neighbours.isSafe()) return undefined;
     const { accounts, backInMs } = this.able(request, grace);
     if (accounts.length === 0)
@@ -169,6 +170,11 @@ export class Grace {
     for (const vacancy of this.places.empty()) this.settle(vacancy);
   }
 
+  /** While the database is away, a pool is full of what waits for it. */
+  private isVain(error: unknown): boolean {
+    return isAway(error) || (this.since !== undefined && reasonOf(error) === 'pool-full');
+  }
+
   private isQuiet(): boolean {
     return this.vainAt === undefined || this.now() - this.vainAt > QUIET_TIMES * this.graceMs;
   }
@@ -247,6 +253,12 @@ export function watched(db: Queryable, grace: Pick<Grace, 'answered' | 'failed'>
 
 /** The database is gone, or answers so late that it is as good as gone; a full pool of ours says nothing of it. */
 function isAway(error: unknown): boolean {
-  if (error instanceof AdmissionUnavailable) return isAway(error.cause);
-  return error instanceof DatabaseUnavailable && error.reason !== 'pool-full';
+  const reason = reasonOf(error);
+  return reason !== undefined && reason !== 'pool-full';
+}
+
+/** Undefined: the database said no itself. */
+function reasonOf(error: unknown): UnavailableReason | undefined {
+  if (error instanceof AdmissionUnavailable) return reasonOf(error.cause);
+  return error instanceof DatabaseUnavailable ? error.reason : undefined;
 }
