@@ -4,6 +4,7 @@ import type { Queryable } from '../src/database/statement.ts';
 import { NO_USAGE } from '../src/dialects/dialect.ts';
 import type { AdmissionRequest, Lease } from '../src/scheduler/admission.ts';
 import { AdmissionQueue } from '../src/scheduler/admission-queue.ts';
+import { KnownSessions } from '../src/scheduler/known-sessions.ts';
 import type { Settlement } from '../src/scheduler/settlement.ts';
 import { ShortLists } from '../src/scheduler/short-lists.ts';
 import { settleBatch } from '../src/scheduler/sql/settle-batch.ts';
@@ -43,7 +44,7 @@ export async function admissionsOf(hot: Queryable, epoch: string): Promise<Admis
   await hot.run({ name: 'bench-epoch', text: 'insert into replicas (epoch) values ($1)' }, [epoch]);
   const replica = { current: () => epoch, aliveMs: 86_400_000, beat: () => Promise.resolve() };
   const standings = new Standings(hot);
-  const [lists, strays] = [new ShortLists(standings), new Strays()];
+  const [lists, strays] = [new ShortLists(standings, new KnownSessions()), new Strays()];
   const queue = new AdmissionQueue(
     hot,
     replica,

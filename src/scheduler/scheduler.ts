@@ -19,6 +19,7 @@ import { Bindings } from './bindings.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import { Entrance } from './entrance.ts';
 import { Grace, type GraceNeighbours, watched } from './grace.ts';
+import { KnownSessions } from './known-sessions.ts';
 import { LatelySettled } from './lately-settled.ts';
 import { Maintenance } from './maintenance.ts';
 import { Moves } from './moves.ts';
@@ -28,7 +29,8 @@ import { Rests } from './rests.ts';
 import { ShortLists } from './short-lists.ts';
 import { idOfSettlement, type Settlement } from './settlement.ts';
 import { type SettlementEvents, SettlementQueue } from './settlement-queue.ts';
-import { type SpoolEvents, Spooling } from './spooling.ts';
+import { spoolEvents, tellReplayed } from './spool-events.ts';
+import { Spooling } from './spooling.ts';
 import type { Binding } from './sql/bindings.ts';
 import { checkCounters, type Proof } from './sql/counters.ts';
 import { Standings } from './standings.ts';
@@ -55,6 +57,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly grace: Grace;
   private readonly strays = new Strays();
   private readonly lately = new LatelySettled();
+  private readonly sessions = new KnownSessions();
   private readonly replica: Replica;
   private readonly room: WaitingRoom;
   private readonly entrance: Entrance;
@@ -62,7 +65,6 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly spooling: Spooling;
   private readonly bindings: Bindings;
   private readonly standings: Standings;
-  private readonly lists: ShortLists;
   private readonly maintenance: Maintenance;
   private closing: Promise<void> | undefined;
 
@@ -74,7 +76,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     @Inject(LOGGER) private readonly log: Logger,
     private readonly metrics: Metrics,
   ) {
-    this.spooling = new Spooling(settings, this.spoolEvents());
+    this.spooling = new Spooling(settings, spoolEvents(metrics, log));
     const last = (): string | undefined => this.replica.last();
     this.grace = new Grace({ last }, settings.graceMs, this.graceNeighbours());
     const hot = watched(hotPool, this.grace);
@@ -89,16 +91,17 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     });
     // Not watched: that accounts can be read says nothing of whether calls can be admitted.
     this.standings = new Standings(hotPool);
-    this.lists = new ShortLists(this.standings);
+    const { sessions } = this;
+    const lists = new ShortLists(this.standings, sessions);
     const admissions = new AdmissionQueue(
       hot,
       this.replica,
       this.strays,
-      this.lists,
+      lists,
       (rows, ms) => metrics.batch('admit', rows, ms),
-      (request, error) => this.grace.decide(request, error),
+      (request, error) => sessions.preferring(request, (wish) => this.grace.decide(wish, error)),
     );
-    const moves = new Moves(hot, this.replica, this.lists);
+    const moves = new Moves(hot, this.replica, lists);
     this.entrance = new Entrance(admissions, moves, this.settlements, this.room, settings);
     this.bindings = new Bindings(hot, (error) => log.debug({ err: error }, 'bindings were lost'));
     const { replica, strays, spooling, bindings } = this;
@@ -111,7 +114,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       strays,
       spooling,
       bindings,
-      this.replays(),
+      new Replays(ledger, (one) => this.settlements.settle(one), tellReplayed(metrics, log)),
       settings,
       log,
       {
@@ -205,7 +208,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   /** An account has answered a session's call: written soon, and lost where the database is away. */
   bind(binding: Binding): void {
     this.bindings.bind(binding);
-    if (binding.ifParked !== true) this.lists.remember(binding.session, binding.accountId);
+    this.sessions.answered(binding);
   }
 
   /** Sends what is collected now and waits until it is committed. */
@@ -262,25 +265,6 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       this.spooling.end(settlement);
       void this.settlements.settle(settlement);
     }
-  }
-
-  private replays(): Replays {
-    return new Replays(
-      this.ledger,
-      (settlement) => this.settlements.settle(settlement),
-      (replayed) => {
-        this.metrics.spoolReplayed(replayed.settlements, replayed.bad);
-        this.log.warn(replayed, 'what a dead replica left was replayed');
-      },
-    );
-  }
-
-  private spoolEvents(): SpoolEvents {
-    return {
-      record: (written) => this.metrics.spoolRecord(written),
-      state: (state, bytes) => this.metrics.spoolState(state === 'writing', bytes),
-      failed: (error) => this.log.error({ err: error }, 'the spool cannot be written'),
-    };
   }
 
   private settlementEvents(): SettlementEvents {

@@ -1,5 +1,6 @@
 import type { AdmissionRequest, Candidate, Decision, MoveRequest, Refusal } from './admission.ts';
 import type { Answer } from './admission-batch.ts';
+import type { KnownSessions } from './known-sessions.ts';
 import type { Standings } from './standings.ts';
 
 /** Up to so many candidates, admission is asked for all of them. */
@@ -10,8 +11,6 @@ const SHORTEST_FRESH = 32;
 /** So old at most is what a first list is made of, and what a refusal stands on. */
 const KNOWN_MS = 1_000;
 const FRESH_MS = 50;
-/** Sessions whose account is remembered; about 150 bytes each. */
-const MOST_SESSIONS = 20_000;
 
 /** What another account may undo. */
 const OF_ACCOUNTS: ReadonlySet<Refusal> = new Set([
@@ -45,14 +44,16 @@ export interface Shortened<T = AdmissionRequest> {
  * among them by the truth. Where they turn out to be taken, what is known is read anew and a longer list asked for; and
  * where that knew of others, all. Calls of one batch that have the same pool share one list.
  *
- * State: which session is bound to which account, as admission said last; and which moving calls have left theirs.
+ * State: which moving calls have left their account.
  */
 export class ShortLists {
-  private readonly sessions = new Map<string, string>();
   /** Leases of calls that move, whose place was counted as given back. */
   private readonly left = new WeakSet<object>();
 
-  constructor(private readonly standings: Standings) {}
+  constructor(
+    private readonly standings: Standings,
+    private readonly sessions: KnownSessions,
+  ) {}
 
   async shorten(batch: readonly Asked[]): Promise<readonly Shortened[]> {
     const large = batch.filter(
@@ -72,12 +73,12 @@ export class ShortLists {
     const { session, lane } = asked.request;
     if ('boundTo' in answer) {
       asked.boundTo = answer.boundTo;
-      this.remember(session, answer.boundTo);
+      this.sessions.remember(session, answer.boundTo);
       return undefined;
     }
     if (answer.admitted) {
       this.standings.took(answer.lease.accountId, answer.lease.admittedAt, lane === 'count');
-      this.remember(session, answer.bound?.accountId);
+      this.sessions.remember(session, answer.bound?.accountId);
       return answer;
     }
     if (stands || !OF_ACCOUNTS.has(answer.refusal)) return answer;
@@ -103,19 +104,6 @@ export class ShortLists {
     this.standings.released(lease.accountId);
   }
 
-  /** An account has answered the session's call. */
-  remember(session: string | undefined, accountId: string | undefined): void {
-    if (session === undefined || accountId === undefined) return;
-    // Behind those that were used before.
-    this.sessions.delete(session);
-    this.sessions.set(session, accountId);
-    if (this.sessions.size <= MOST_SESSIONS) return;
-    for (const [oldest] of this.sessions) {
-      this.sessions.delete(oldest);
-      return;
-    }
-  }
-
   /** @param group of one pool and lane */
   private listsOf(group: readonly Asked[]): [Asked, Shortened][] {
     const [first] = group;
@@ -123,9 +111,9 @@ export class ShortLists {
     const { candidates, lane, hold } = first.request;
     const fresh = group.some(({ list }) => list === 'fresh');
     const most = fresh ? Math.max(SHORTEST_FRESH, 2 * group.length) : Math.max(SHORTEST, group.length);
-    const wanted = group.flatMap(({ request: { preferredAccountId, session = '' }, boundTo }) => [
+    const wanted = group.flatMap(({ request: { preferredAccountId, session }, boundTo }) => [
       preferredAccountId,
-      boundTo ?? this.sessions.get(session),
+      boundTo ?? this.sessions.accountOf(session),
     ]);
     const short = this.listOf(candidates, lane === 'count', most, hold?.unpriced, wanted);
     if (short === undefined) return [];

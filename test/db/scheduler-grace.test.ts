@@ -91,6 +91,33 @@ describe('grace, while the database is away,', () => {
     );
   });
 
+  it('leaves a session on its account', async () => {
+    const { database, scheduler } = await unsteady();
+    const session = randomUUID().replaceAll('-', '');
+    const pool = [await rig.account(), await rig.account(), account];
+    const turn = async (change: Partial<AdmissionRequest>) => {
+      const lease = await take(scheduler, ask(key, pool, { grace: FREE, ...change }));
+      settled.push(scheduler.settle(settlement(lease)));
+      return lease.accountId;
+    };
+    const settled: Promise<void>[] = [];
+    const bound = await turn({ session });
+    scheduler.bind({ session, accountId: bound, livesS: 300 });
+    await scheduler.flush();
+    database.away = true;
+    const turns: string[] = [];
+    const others = new Set<string>();
+    for (let at = 0; at < 6; at += 1) {
+      others.add(await turn({}));
+      turns.push(await turn({ session }));
+    }
+    expect(turns).toEqual(turns.map(() => bound));
+    expect(others.size).toBeGreaterThan(1);
+    database.away = false;
+    await Promise.all(settled);
+    await eventually(async () => (await scheduler.checkCounters()).openCalls === 0);
+  });
+
   it.each([GRACE_MS, 0])(
     'D9: forgets no settlement that a copy of the database which takes over has not heard of: %i ms of grace',
     async (graceMs) => {
