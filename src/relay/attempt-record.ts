@@ -69,7 +69,8 @@ export class AttemptRecord {
 
   settlement(prices: PriceBook): Settlement {
     const { usage, estimated } = this.usage();
-    const { lease, account, model: upstreamModel, decision, considered } = this.one;
+    const { lease, account, model: upstreamModel, decision, considered, session } = this.one;
+    const hasPlace = this.call.lane === 'generate' && account.maxConcurrency !== 0;
     const free = this.call.lane === 'count' || usage === NO_USAGE;
     const price = free
       ? { costNanos: 0n, priceId: null, chargedNanos: null }
@@ -107,6 +108,7 @@ export class AttemptRecord {
       clientRequestId: this.exchange.clientRequestId ?? null,
       decision,
       considered: considered.text,
+      session: hasPlace ? session : undefined,
     };
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdmissionRequest, Decision, MoveRequest, Patience, Refusal } from './admission.ts';
+import type { AdmissionRequest, Decision, LeaveSignal, MoveRequest, Patience, Refusal } from './admission.ts';
 import type { AdmissionQueue } from './admission-queue.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import type { Moves } from './moves.ts';
@@ -10,6 +10,8 @@ import { wishOf } from './wish.ts';
 
 /** How long a call is kept for what is on its way back; a settlement takes a few milliseconds. */
 const PLACE_RETURNS_MS = 1_000;
+/** How long though another account may have room; it takes a statement, and writing a session's cache anew takes longer. */
+const OWN_PLACE_RETURNS_MS = 250;
 /** What open calls hold, until they are settled; for how long nobody knows, so that there is no line for it. */
 const HELD: ReadonlySet<Refusal> = new Set(['tokens-rate', 'budget-held']);
 
@@ -28,7 +30,11 @@ export class Entrance {
 
   /** @throws AdmissionUnavailable, or the reason of the patience's signal */
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
-    const { keyId, candidates } = request;
+    const { keyId, candidates, session, lane } = request;
+    const wantsPlace = session !== undefined && lane === 'generate';
+    const ending = wantsPlace ? this.settlements.endingOf(session) : undefined;
+    // Asked now, it would find its account full with its session's own call, and go where nothing is cached.
+    if (ending !== undefined) await atMost(OWN_PLACE_RETURNS_MS, ending, patience?.signal);
     const waits = this.settings.queueMs > 0 ? patience : undefined;
     const before = this.settlements.isReturning(keyId, candidates);
     const decision = await this.ask(request, waits);
@@ -92,4 +98,18 @@ export class Entrance {
   private hurry({ keyId, candidates }: AdmissionRequest): void {
     if (this.settlements.isReturning(keyId, candidates)) void this.settlements.returned(keyId, candidates);
   }
+}
+
+/** Ends with the promise, the time or the signal, whichever is first. */
+function atMost(ms: number, promise: Promise<void>, signal: LeaveSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = setTimeout(over, ms);
+    signal?.addEventListener('abort', over, { once: true });
+    void promise.then(over);
+  });
 }

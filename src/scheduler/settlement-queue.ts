@@ -47,11 +47,13 @@ interface Pending {
 export class SettlementQueue {
   /** The latest by request and attempt: settling twice while the first waits is one settlement. */
   private readonly pending = new Map<string, Pending>();
-  /** How many of them give back a place of this key or account. */
+  /** How many of them give back a place of this key or account, or one that this session's next call wants. */
   private readonly places = new Map<string, number>();
   private collected: Pending[] = [];
   private busy = false;
   private urgent = false;
+  /** Somebody waits for what is collected while a batch is in flight. */
+  private hurried = false;
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
 
@@ -104,11 +106,12 @@ export class SettlementQueue {
   /** Sends them now; resolves when they are committed. */
   async returned(keyId: string, candidates: readonly { readonly accountId: string }[]): Promise<void> {
     const accounts = new Set(candidates.map(({ accountId }) => accountId));
-    const found = [...this.pending.values()].filter(
-      ({ settlement }) => settlement.keyId === keyId || accounts.has(settlement.accountId),
-    );
-    if (found.length > 0 && !this.busy && this.collected.length > 0) this.run();
-    await Promise.allSettled(found.map(({ promise }) => promise));
+    await this.hurry((one) => one.keyId === keyId || accounts.has(one.accountId));
+  }
+
+  /** Where a call of this session is on its way to give back its place: sent now, and resolved when it is committed. */
+  endingOf(session: string): Promise<void> | undefined {
+    return this.places.has(session) ? this.hurry((one) => one.session === session) : undefined;
   }
 
   /** Sends at once what has been collected; resolves when nothing is pending, for which the database must answer. */
@@ -127,9 +130,18 @@ export class SettlementQueue {
     clearTimeout(this.timer);
   }
 
+  private async hurry(wanted: (settlement: Settlement) => boolean): Promise<void> {
+    const found = [...this.pending.values()].filter(({ settlement }) => wanted(settlement));
+    if (found.length > 0 && this.collected.length > 0) {
+      if (this.busy) this.hurried = true;
+      else this.run();
+    }
+    await Promise.allSettled(found.map(({ promise }) => promise));
+  }
+
   private start(): void {
     if (this.busy || this.stopped || this.collected.length === 0) return;
-    if (!this.urgent && this.collected.length < LARGEST_BATCH) {
+    if (!this.urgent && !this.hurried && this.collected.length < LARGEST_BATCH) {
       this.timer ??= setTimeout(() => this.run(), COLLECT_MS);
       return;
     }
@@ -141,6 +153,7 @@ export class SettlementQueue {
     this.timer = undefined;
     if (this.busy) return;
     this.busy = true;
+    this.hurried = false;
     void this.send(this.collected.splice(0, LARGEST_BATCH)).finally(() => {
       this.busy = false;
       this.events.pending(this.pending.size);
@@ -200,9 +213,10 @@ export class SettlementQueue {
     return entry;
   }
 
-  private countPlaces({ final, keyId, accountId }: Settlement, by: 1 | -1): void {
+  private countPlaces({ final, keyId, accountId, session }: Settlement, by: 1 | -1): void {
     if (!final) return;
-    for (const id of [keyId, accountId]) {
+    for (const id of [keyId, accountId, session]) {
+      if (id === undefined) continue;
       const count = (this.places.get(id) ?? 0) + by;
       if (count > 0) this.places.set(id, count);
       else this.places.delete(id);

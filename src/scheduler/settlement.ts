@@ -60,6 +60,11 @@ export interface Settlement {
    * thrice for a call: what is settled out of a dead replica's spool does not tell them.
    */
   readonly considered?: string;
+  /**
+   * The digest of the call's session, where its account has only so many places: the session's next call wants the one
+   * that comes back. Not in the spool either.
+   */
+  readonly session?: string | undefined;
 }
 
 /** One text for an attempt, wherever it is a key. */

@@ -163,6 +163,22 @@ describe('a session', () => {
     );
   });
 
+  it('finds the only place of its account that its own call has just given back, turn upon turn', async () => {
+    const { pool, talk, better, bound } = await begun({ maxConcurrency: 1 });
+    const seen = [pool.callsTo(0), pool.callsTo(1)] as const;
+    const ids: string[] = [];
+    for (let turn = 0; turn < 50; turn += 1) ids.push(await talk.turn());
+    const rows = await rowsOf(ids);
+    expect(rows.map(({ result, account_id }) => [result, account_id])).toEqual(ids.map(() => ['hit', bound]));
+    expect([pool.callsTo(0) - seen[0], pool.callsTo(1) - seen[1]]).toEqual([0, 50]);
+    const [written] = await rehearsal.sql(
+      `select count(*)::integer as rows, count(distinct request_id)::integer as calls from ledger
+         where account_id = any ($1::uuid[]) and request_id = any ($2::uuid[])`,
+      [[better, bound], ids],
+    );
+    expect(written).toEqual({ rows: 50, calls: 50 });
+  });
+
   it('goes back to the better account once it was idle for longer than its cache lives', async () => {
     const { talk, better } = await begun();
     expect(await resultsOf([await talk.turn()])).toEqual(['hit']);
