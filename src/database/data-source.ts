@@ -21,6 +21,7 @@ import { Decisions1763801154910 } from '../../migrations/1763801154910-decisions
 import { ClientIds1763801182500 } from '../../migrations/1763801182500-client-ids.ts';
 import { Charges1763801185800 } from '../../migrations/1763801185800-charges.ts';
 import { ShortLists1763801212100 } from '../../migrations/1763801212100-short-lists.ts';
+import { DurableRests1763801222000 } from '../../migrations/1763801222000-durable-rests.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -46,6 +47,7 @@ export const MIGRATIONS = [
   ClientIds1763801182500,
   Charges1763801185800,
   ShortLists1763801212100,
+  DurableRests1763801222000,
 ];
 
 /**

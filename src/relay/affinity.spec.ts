@@ -49,17 +49,22 @@ describe('the binding after an answer', () => {
       session: 'd1',
       account: { id: 'b' },
       bound: { accountId: 'a', isParked: false },
+      pool: [
+        { accountId: 'b', modelFamily: 'fable' },
+        { accountId: 'a', modelFamily: 'opus' },
+      ],
       decision: { affinity: { source: session.source, result } },
     };
     return some as unknown as Try;
   };
   const binding = { session: 'd1', accountId: 'b', livesS: 300 };
 
-  it('is made, kept, taken over, or left to those who know whether the other one is parked', () => {
+  it('is made, kept, taken over, or left to those who know how long the other one rests', () => {
     expect(bindingAfter(tried('new'), false)).toEqual(binding);
     expect(bindingAfter(tried('hit'), false)).toEqual(binding);
     expect(bindingAfter(tried('rebound'), false)).toEqual({ ...binding, replaces: 'a' });
-    expect(bindingAfter(tried('spill'), false)).toEqual({ ...binding, replaces: 'a', ifParked: true });
+    const spilled = { ...binding, replaces: 'a', ifParked: true, family: 'opus' };
+    expect(bindingAfter(tried('spill'), false)).toEqual(spilled);
     expect(bindingAfter({ ...tried('none'), session: undefined }, false)).toBeUndefined();
   });
 

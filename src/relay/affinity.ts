@@ -62,8 +62,10 @@ export function bindingAfter(one: Try, wroteForAnHour: boolean): Binding | undef
       return binding;
     case 'rebound':
       return { ...binding, replaces: bound?.accountId };
-    case 'spill':
-      // Perhaps the bound account failed in this very call, and for good: the database knows.
-      return { ...binding, replaces: bound?.accountId, ifParked: true };
+    case 'spill': {
+      // Perhaps the bound account failed in this very call, and for good or for hours: the database knows.
+      const family = one.pool.find(({ accountId }) => accountId === bound?.accountId)?.modelFamily;
+      return { ...binding, replaces: bound?.accountId, ifParked: true, family };
+    }
   }
 }

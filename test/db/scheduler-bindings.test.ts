@@ -155,6 +155,46 @@ describe('the binding of a session', () => {
     expect(await boundTo(session)).toBe(bound);
   });
 
+  it.each([
+    ['as a whole', null, true],
+    ["for the session's model", 'opus', true],
+    ['for another model', 'fable', false],
+  ])(
+    'is taken over where its account rests %s until the cache is gone, and not sooner',
+    async (_word, modelFamily, isOver) => {
+      const { better, bound, session } = await pair();
+      const spill = { session, accountId: better, replaces: bound, ifParked: true, family: 'opus' };
+      await cool(bound, 280_000, modelFamily);
+      await bind(spill);
+      expect(await boundTo(session)).toBe(bound);
+      await rig.query('delete from cooldowns where account_id = $1', [bound]);
+      await cool(bound, 310_000, modelFamily);
+      await bind(spill);
+      expect(await boundTo(session)).toBe(isOver ? better : bound);
+    },
+  );
+
+  it('is taken over where its account rests for a while, as long as the session was idle before', async () => {
+    const { better, bound, session } = await pair();
+    await cool(bound, 30_000);
+    await idleFor(session, 290);
+    await bind({ session, accountId: better, replaces: bound, ifParked: true });
+    expect(await boundTo(session)).toBe(better);
+  });
+
+  it('waits for the place that its own call gives back, and no longer than that takes', async () => {
+    const { key, better, bound, session, both } = await pair(1);
+    const first = leased(await scheduler.admit(ask(key, both, { session })));
+    expect(first.accountId).toBe(bound);
+    const settled = scheduler.settle(settlement(first, { session }));
+    const second = await scheduler.admit(ask(key, both, { session }));
+    expect(leased(second).accountId).toBe(bound);
+    // The call before is not over: nothing is on its way back.
+    const third = leased(await scheduler.admit(ask(key, both, { session })));
+    expect(third.accountId).toBe(better);
+    await Promise.all([settled, ...[leased(second), third].map((one) => scheduler.settle(settlement(one)))]);
+  });
+
   it('is written by many at once without a quarrel', async () => {
     const accounts = [await rig.account(), await rig.account()] as const;
     const sessions = Array.from({ length: 150 }, newSession);

@@ -74,6 +74,18 @@ describe('replicas of an older build', () => {
     expect(await settle(request.requestId, key, account)).toEqual([{ done: [1, 1] }]);
   });
 
+  it('bind sessions with the signature before rests had families there', async () => {
+    const account = await rig.account();
+    const session = v7();
+    await rig.query(
+      `select bind_sessions(array[$1]::uuid[], array[$2]::uuid[], '{300}'::integer[], array[null]::uuid[],
+         '{false}'::boolean[], true)`,
+      [session, account],
+    );
+    const bound = await rig.query('select account_id from bindings where id = $1', [session]);
+    expect(bound).toEqual([{ account_id: account }]);
+  });
+
   it.each([
     ['a rate', { requestsPerMinute: 1 }],
     ['a budget', { budgets: { day: 21 } }],

@@ -231,6 +231,26 @@ describe('a session', () => {
     ]);
   });
 
+  it('is bound anew where its account rests for longer than its cache lives, once', async () => {
+    const pool = await Pool.of(rehearsal, [{}, {}, {}]);
+    const talk = new Conversation(pool);
+    const [began] = await rowsOf([await talk.turn()]);
+    await isBound(began!.account_id);
+    const index = pool.accounts.findIndex(({ id }) => id === began!.account_id);
+    const unifiedReset = Math.ceil(Date.now() / 1_000) + 4 * 3_600;
+    const stop = pool.plan(index, { status: 429, unified: 'rejected', unifiedReset });
+    const ids = [await talk.turn()];
+    const [moved] = await rowsOf(ids);
+    expect(moved).toMatchObject({ attempt: 2, result: 'spill' });
+    const account_id = moved!.account_id;
+    await isBound(account_id);
+    for (let turn = 1; turn <= 5; turn += 1) ids.push(await talk.turn(turn % 2));
+    stop();
+    expect((await rowsOf(ids)).slice(1)).toMatchObject(
+      Array(5).fill({ account_id, attempt: 1, result: 'hit' }),
+    );
+  });
+
   it.each([
     ['switched off', (id: string) => admin(rehearsal.url, 'PATCH', `/accounts/${id}`, { enabled: false })],
     [

@@ -9,13 +9,16 @@ export interface Binding {
   readonly livesS: number;
   /** The account that the session was bound to until now, where that is to change. */
   readonly replaces?: string | undefined;
-  /** Only if that account waits for a person or serves no more. */
+  /** Only if that account serves no more, waits for a person, or rests until its cache is gone. */
   readonly ifParked?: boolean;
+  /** What rests of that account for the session's model are kept under; absent: only those of the whole account count. */
+  readonly family?: string | undefined;
 }
 
 const BIND = {
   name: 'bind-sessions',
-  text: 'select bind_sessions($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::boolean[], $6::boolean)',
+  text: `select bind_sessions($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[], $5::boolean[], $6::text[],
+    $7::boolean)`,
 };
 const BOUND = {
   name: 'bound-account',
@@ -45,6 +48,7 @@ export async function bindSessions(
     bindings.map(({ livesS }) => livesS),
     bindings.map(({ replaces }) => replaces ?? null),
     bindings.map(({ ifParked }) => ifParked === true),
+    bindings.map(({ family }) => family ?? null),
     addNew,
   ]);
 }
