@@ -104,8 +104,8 @@ export class SettlementQueue {
   }
 
   /** Sends them now; resolves when they are committed. */
-  async returned(keyId: string, candidates: readonly { readonly accountId: string }[]): Promise<void> {
-    const accounts = new Set(candidates.map(({ accountId }) => accountId));
+  async returned(keyId: string, candidates: readonly Candidate[]): Promise<void> {
+    const { accounts } = wishOf({ lane: 'generate', candidates });
     await this.hurry((one) => one.keyId === keyId || accounts.has(one.accountId));
   }
 
