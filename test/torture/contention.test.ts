@@ -1,12 +1,11 @@
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
 import { compareBooks, mostAtOnce } from '../support/books.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { randomFrom, seedOfRun } from '../support/departures.ts';
 import { eventually } from '../support/eventually.ts';
-import { Fleet } from '../support/fleet.ts';
 import { query } from '../support/query.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { admin } from '../support/relay.ts';
+import { setStage, type Stage } from '../support/stage.ts';
 import { lasting, type Load, steadily } from '../support/steady-load.ts';
 
 const SECONDS = Number(process.env['RELAY_TEST_SECONDS'] ?? 600);
@@ -38,24 +37,17 @@ const OVER = `
 describe('three replicas that contend for few places, small rates and budgets', () => {
   const seed = seedOfRun();
   const random = randomFrom(seed);
-  let simulator: Simulator;
-  let database: TestDatabase;
-  let fleet: Fleet;
+  let stage: Stage<Simulator>;
 
   beforeAll(async () => {
-    [simulator, database] = await Promise.all([startSimulator({ records: 500_000 }), createDatabase()]);
-    fleet = new Fleet(database.url, { RELAY_QUEUE_TIMEOUT_MS: '500' });
-    await Promise.all(Array.from({ length: REPLICAS }, () => fleet.start()));
+    stage = await setStage(startSimulator({ records: 500_000 }), { RELAY_QUEUE_TIMEOUT_MS: '500' }, REPLICAS);
   }, 120_000);
-  afterAll(async () => {
-    await fleet.close();
-    await simulator.close();
-    await database.drop();
-  }, 60_000);
+  afterAll(() => stage.close(), 60_000);
 
   it(
     `are never over any of them, in ${SECONDS} s`,
     async () => {
+      const { simulator, database, fleet } = stage;
       for (const [index, maxConcurrency] of PLACES.entries()) {
         const name = `few-${index}`;
         const credentials = { apiKey: `sk-ant-sim-${name}` };

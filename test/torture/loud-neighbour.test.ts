@@ -1,7 +1,5 @@
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { randomFrom, seedOfRun } from '../support/departures.ts';
 import { eventually } from '../support/eventually.ts';
-import { Fleet } from '../support/fleet.ts';
 import {
   type Answered,
   closedLoop,
@@ -12,6 +10,7 @@ import {
 } from '../support/lean-client.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { type SpawnedSimulator, spawnSimulator } from '../support/spawned-simulator.ts';
+import { setStage, type Stage } from '../support/stage.ts';
 
 /** Of each kind of limit; half of them without the loud key. */
 const SECONDS = Number(process.env['RELAY_TEST_SECONDS'] ?? 300);
@@ -55,35 +54,32 @@ const LOUD: readonly Loudness[] = [
 describe('one key at ten times its limit', () => {
   const seed = seedOfRun();
   const random = randomFrom(seed);
-  let simulator: SpawnedSimulator;
-  let database: TestDatabase;
-  let fleet: Fleet;
+  let stage: Stage<SpawnedSimulator>;
   const others: string[] = [];
 
   beforeAll(async () => {
-    [simulator, database] = await Promise.all([spawnSimulator(), createDatabase()]);
-    fleet = new Fleet(database.url, { RELAY_QUEUE_TIMEOUT_MS: '1000', RELAY_QUEUE_MAX: '200' });
-    await fleet.start();
+    stage = await setStage(spawnSimulator(), { RELAY_QUEUE_TIMEOUT_MS: '1000', RELAY_QUEUE_MAX: '200' });
     const credentials = { apiKey: 'sk-ant-sim-loud' };
-    await fleet.create('accounts', { name: 'loud', kind: 'claude', baseUrl: simulator.url, credentials });
+    await stage.fleet.create('accounts', {
+      name: 'loud',
+      kind: 'claude',
+      baseUrl: stage.simulator.url,
+      credentials,
+    });
     for (let index = 0; index < OTHERS; index += 1) others.push(await keyOf({}));
   }, 60_000);
-  afterAll(async () => {
-    await fleet.close();
-    await simulator.close();
-    await database.drop();
-  }, 60_000);
+  afterAll(() => stage.close(), 60_000);
 
   const keyOf = async (limits: object): Promise<string> => {
     const body = { name: 'key', scopes: ['claude'], models: ['*'], limits };
-    return (await fleet.create<{ key: string }>('keys', body)).key;
+    return (await stage.fleet.create<{ key: string }>('keys', body)).key;
   };
 
   it.each(LOUD)(
     `L5: leaves the others their times, its limit being $name`,
     async ({ name, limits, lets, directives, saves }) => {
       const loud = await keyOf(limits);
-      const client = new LeanClient(fleet.relays[0]?.url ?? '', 'Claude JSON');
+      const client = new LeanClient(stage.fleet.relays[0]?.url ?? '', 'Claude JSON');
       const round = async (isLoud: boolean): Promise<{ quiet: Answered[]; noise: Answered[] }> => {
         let left = isLoud && saves;
         await closedLoop(
@@ -103,7 +99,7 @@ describe('one key at ten times its limit', () => {
             ? openLoop(TIMES * lets, ROUND_MS, random, () => client.ask(loud, directives))
             : ([] as Answered[]),
         ]);
-        await eventually(() => expectQuiet(database.url), 30_000);
+        await eventually(() => expectQuiet(stage.database.url), 30_000);
         return { quiet, noise };
       };
       await round(true);

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { randomFrom, seedOfRun } from '../support/departures.ts';
 import { eventually } from '../support/eventually.ts';
-import { Fleet } from '../support/fleet.ts';
 import { type Answered, closedLoop, driverCost, LeanClient, percentile } from '../support/lean-client.ts';
 import { query } from '../support/query.ts';
 import { expectQuiet } from '../support/quiet.ts';
+import { setStage, type Stage } from '../support/stage.ts';
 
 const STREAMS = Number(process.env['RELAY_TEST_STREAMS'] ?? 1_000);
 /** How long each of them stays open. */
@@ -26,24 +25,17 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 describe('a thousand open streams on one process', () => {
   const seed = seedOfRun();
   const random = randomFrom(seed);
-  let simulator: Simulator;
-  let database: TestDatabase;
-  let fleet: Fleet;
+  let stage: Stage<Simulator>;
 
   beforeAll(async () => {
-    [simulator, database] = await Promise.all([startSimulator(), createDatabase()]);
-    fleet = new Fleet(database.url);
-    await fleet.start();
+    stage = await setStage(startSimulator());
   }, 60_000);
-  afterAll(async () => {
-    await fleet.close();
-    await simulator.close();
-    await database.drop();
-  }, 60_000);
+  afterAll(() => stage.close(), 60_000);
 
   it(
     `L1: take at most ${KIB_PER_STREAM} KB each, all come to their end, and the memory comes back`,
     async () => {
+      const { simulator, database, fleet } = stage;
       const credentials = { apiKey: CREDENTIAL };
       await fleet.create('accounts', { name: 'open', kind: 'claude', baseUrl: simulator.url, credentials });
       const { key } = await fleet.create<{ key: string }>('keys', {

@@ -1,7 +1,5 @@
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { randomFrom, seedOfRun } from '../support/departures.ts';
 import { eventually } from '../support/eventually.ts';
-import { Fleet } from '../support/fleet.ts';
 import {
   type Answered,
   closedLoop,
@@ -12,6 +10,7 @@ import {
 } from '../support/lean-client.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { type SpawnedSimulator, spawnSimulator } from '../support/spawned-simulator.ts';
+import { setStage, type Stage } from '../support/stage.ts';
 import { lasting } from '../support/steady-load.ts';
 
 const SECONDS = Number(process.env['RELAY_TEST_SECONDS'] ?? 60);
@@ -34,24 +33,20 @@ const REFUSED_WITHIN_MS = 50;
 describe('a relay that is asked for five times what it has places for', () => {
   const seed = seedOfRun();
   const random = randomFrom(seed);
-  let simulator: SpawnedSimulator;
-  let database: TestDatabase;
-  let fleet: Fleet;
+  let stage: Stage<SpawnedSimulator>;
 
   beforeAll(async () => {
-    [simulator, database] = await Promise.all([spawnSimulator(), createDatabase()]);
-    fleet = new Fleet(database.url, { RELAY_QUEUE_MAX: String(WAITING), RELAY_QUEUE_TIMEOUT_MS: '5000' });
-    await fleet.start();
+    stage = await setStage(spawnSimulator(), {
+      RELAY_QUEUE_MAX: String(WAITING),
+      RELAY_QUEUE_TIMEOUT_MS: '5000',
+    });
   }, 60_000);
-  afterAll(async () => {
-    await fleet.close();
-    await simulator.close();
-    await database.drop();
-  }, 60_000);
+  afterAll(() => stage.close(), 60_000);
 
   it(
     `L2: answers as many as before, and refuses the rest at once, in ${SECONDS} s`,
     async () => {
+      const { simulator, database, fleet } = stage;
       const credentials = { apiKey: 'sk-ant-sim-overload' };
       const account = { name: 'overload', kind: 'claude', baseUrl: simulator.url, credentials };
       await fleet.create('accounts', { ...account, maxConcurrency: PLACES });

@@ -1,11 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { randomFrom, seedOfRun } from '../support/departures.ts';
 import { eventually } from '../support/eventually.ts';
-import { Fleet } from '../support/fleet.ts';
 import { query } from '../support/query.ts';
 import { expectQuiet } from '../support/quiet.ts';
+import { setStage, type Stage } from '../support/stage.ts';
 import { lasting, steadily } from '../support/steady-load.ts';
 
 const SECONDS = Number(process.env['RELAY_TEST_SECONDS'] ?? 3_600);
@@ -28,24 +27,17 @@ interface Sample {
 /** L3: what a process holds neither grows nor leaks. Linux only, for it reads /proc. RELAY_TEST_SEED repeats a run. */
 describe('a relay under steady load', () => {
   const seed = seedOfRun();
-  let simulator: Simulator;
-  let database: TestDatabase;
-  let fleet: Fleet;
+  let stage: Stage<Simulator>;
 
   beforeAll(async () => {
-    [simulator, database] = await Promise.all([startSimulator({ records: 5_000 }), createDatabase()]);
-    fleet = new Fleet(database.url);
-    await fleet.start();
+    stage = await setStage(startSimulator({ records: 5_000 }));
   }, 60_000);
-  afterAll(async () => {
-    await fleet.close();
-    await simulator.close();
-    await database.drop();
-  }, 60_000);
+  afterAll(() => stage.close(), 60_000);
 
   it(
     `L3: holds no more after ${SECONDS} s than before`,
     async () => {
+      const { simulator, database, fleet } = stage;
       const credentials = { apiKey: 'sk-ant-sim-soak' };
       await fleet.create('accounts', { name: 'soak', kind: 'claude', baseUrl: simulator.url, credentials });
       const { key } = await fleet.create<{ key: string }>('keys', {
