@@ -115,10 +115,11 @@ describe('limits over three replicas', () => {
     );
     const used = async () => {
       const [row] = await rig.query<{ key: number; team: number }>(
-        `select (select total_used from key_state where id = $1)::integer as key,
-                (select total_used from team_state where id = $2)::integer as team`,
+        `select coalesce((select total_used from key_state where id = $1), 0)::integer as key,
+                coalesce((select total_used from team_state where id = $2), 0)::integer as team`,
         [key, team],
       );
+      // A key's counters begin with its first call, which may come after the first edit.
       return row ?? { key: 0, team: 0 };
     };
     /** Of nothing, of little, of much, and none. */
