@@ -36,17 +36,15 @@ export class CredentialStore {
   ) {}
 
   /**
-   * What to sign the next request of this account with.
+   * What to sign the next request of this account with; at once where it is held.
    * @throws CredentialRefused when it has expired and only a person can mend it
    * @throws CredentialUnavailable when it could not be read, or has expired and could not be renewed just now
    */
-  async current(account: Account): Promise<Credentials> {
+  current(account: Account): Credentials | Promise<Credentials> {
     const held = this.held.get(account.id);
     const fresh = held !== undefined && held.version >= account.credentialsVersion;
-    const credentials = fresh ? held : await this.read(account);
-    const left = millisecondsLeft(credentials.values.expiresAt);
-    if (left > AHEAD_MS || !this.renewal.renewable(account, credentials)) return credentials;
-    return this.renewAhead(account, credentials, left);
+    if (fresh) return this.unexpired(account, held);
+    return this.read(account).then((credentials) => this.unexpired(account, credentials));
   }
 
   /**
@@ -68,6 +66,12 @@ export class CredentialStore {
     for (const map of [this.held, this.aheadNotBefore]) {
       for (const id of map.keys()) if (!known.has(id)) map.delete(id);
     }
+  }
+
+  private unexpired(account: Account, credentials: Credentials): Credentials | Promise<Credentials> {
+    const left = millisecondsLeft(credentials.values.expiresAt);
+    if (left > AHEAD_MS || !this.renewal.renewable(account, credentials)) return credentials;
+    return this.renewAhead(account, credentials, left);
   }
 
   private async read(account: Account): Promise<Credentials> {

@@ -14,8 +14,8 @@ export class OpenRuns {
   }
 
   track(flow: Flow, run: Promise<void>): void {
-    const entry = run.finally(() => this.runs.delete(entry));
-    entry.catch(() => undefined);
+    const ended = (): void => void this.runs.delete(entry);
+    const entry = run.then(ended, ended);
     this.runs.set(entry, flow);
   }
 

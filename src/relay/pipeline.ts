@@ -36,21 +36,21 @@ export class Pipeline {
     return relayObservable(
       exchange.flow,
       (tell) => this.run(exchange, call, forms, tell),
-      (run) =>
-        this.runs.track(
-          exchange.flow,
-          run.finally(() => exchange.forgetBody()),
-        ),
+      (run) => this.runs.track(exchange.flow, run),
     );
   }
 
   private async run(exchange: Exchange, call: Call, forms: CallForms, tell: Tell): Promise<void> {
-    const first = await this.assigner.first(exchange, call, forms);
-    this.failover.callBegan();
     try {
-      await this.attempts(exchange, first, forms, tell);
+      const first = await this.assigner.first(exchange, call, forms);
+      this.failover.callBegan();
+      try {
+        await this.attempts(exchange, first, forms, tell);
+      } finally {
+        this.failover.callEnded();
+      }
     } finally {
-      this.failover.callEnded();
+      exchange.forgetBody();
     }
   }
 

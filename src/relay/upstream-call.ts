@@ -63,9 +63,8 @@ export class UpstreamCall {
   private async shape(exchange: Exchange, { sent, account, upstream, model }: Try): Promise<UpstreamRequest> {
     const { call } = sent;
     const envelope = (await upstream.envelope?.(call, account, model)) ?? ownEnvelope(call, model);
-    for (const edit of [...sent.edits, ...envelope.edits]) {
-      if (!exchange.edits.includes(edit)) exchange.edits.push(edit);
-    }
+    noteEdits(exchange, sent.edits);
+    noteEdits(exchange, envelope.edits);
     return {
       method: 'POST',
       url: upstream.address(call, account, model),
@@ -75,49 +74,49 @@ export class UpstreamCall {
   }
 
   private async ask(
-    { sent: { call }, upstream, anew }: Try,
+    one: Try,
     request: UpstreamRequest,
     credentials: Credentials,
     signal: Cancellation,
     heard: HeadListener,
   ): Promise<SignedAnswer> {
+    const { sent, upstream, anew } = one;
+    const { call } = sent;
     const { clocks } = this.env;
     const headersMs = call.framing === 'json' ? clocks.jsonHeadersMs : clocks.headersMs;
     const signing = upstream.sign(request, credentials);
     // Credentials that are looked for elsewhere may take their time; a client that leaves does not wait for them.
     const own = signing instanceof Promise ? await orCut(signing, signal) : signing;
-    const signed = { ...request, headers: own };
-    const answer = await this.client.send(signed, {
-      signal,
-      headersMs,
-      proxyUrl: credentials.proxyUrl,
-      anew,
-    });
+    const { method, url, body } = request;
+    const signed = { method, url, headers: own, body };
+    const { proxyUrl } = credentials;
+    const answer = await this.client.send(signed, { signal, headersMs, proxyUrl, anew });
     const { status } = answer;
     const mask = new SecretMask(credentials, own);
-    const open = (stream: UpstreamStream, reading = mask): AnswerBody =>
-      new AnswerBody(stream.body, clocks.idleMs, reading);
-    const decoded = (stream: UpstreamStream): UpstreamStream => upstream.decode?.(call, stream) ?? stream;
     const headers = mask.headers(answer.headers);
     heard(status, headers);
-    if (status >= 200 && status < 300) {
-      const plain = decoded({ ...answer, headers });
-      return {
-        status: plain.status,
-        headers: plain.headers,
-        body: open(plain),
-        verdict: undefined,
-        isNews: false,
-      };
-    }
-    const body = open(answer);
-    const { bytes } = await body.peek(JUDGED_BYTES);
+    const come = { status, headers, body: answer.body };
+    if (status >= 200 && status < 300) return this.opened(one, come, mask, undefined);
+
+    const refused = new AnswerBody(answer.body, clocks.idleMs, mask);
+    const { bytes } = await refused.peek(JUDGED_BYTES);
     const verdict = upstream.judge({ status, headers, body: bytes });
-    if (upstream.decode === undefined) return { status, headers, body, verdict, isNews: false };
-    body.destroy();
-    const plain = decoded({ status, headers, body: Readable.from([bytes]) });
-    const readAgain = open(plain, new SecretMask(credentials, own));
-    return { status: plain.status, headers: plain.headers, body: readAgain, verdict, isNews: false };
+    if (upstream.decode === undefined) return { status, headers, body: refused, verdict, isNews: false };
+    refused.destroy();
+    const again = { status, headers, body: Readable.from([bytes]) };
+    return this.opened(one, again, new SecretMask(credentials, own), verdict);
+  }
+
+  /** The answer as its call's dialect has it, to be read. */
+  private opened(
+    { sent, upstream }: Try,
+    stream: UpstreamStream,
+    mask: SecretMask,
+    verdict: Verdict | undefined,
+  ): SignedAnswer {
+    const { status, headers, body } = upstream.decode?.(sent.call, stream) ?? stream;
+    const read = new AnswerBody(body, this.env.clocks.idleMs, mask);
+    return { status, headers, body: read, verdict, isNews: false };
   }
 
   /** Credentials, or the end of the attempt: one that has expired and cannot be renewed parks its account. */
@@ -140,10 +139,11 @@ export class UpstreamCall {
   /** Undefined: only a person can mend it. @throws RelayError when it could not be had just now */
   private async held(
     signal: Cancellation,
-    take: () => Promise<Credentials>,
+    take: () => Credentials | Promise<Credentials>,
   ): Promise<Credentials | undefined> {
     try {
-      return await orCut(take(), signal);
+      const taken = take();
+      return taken instanceof Promise ? await orCut(taken, signal) : taken;
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof CredentialRefused) return undefined;
@@ -168,6 +168,10 @@ export class UpstreamCall {
     const cooled = await this.scheduler.rests.cool(parking).catch(() => undefined);
     return cooled?.became === 'cooling';
   }
+}
+
+function noteEdits(exchange: Exchange, edits: readonly string[]): void {
+  for (const edit of edits) if (!exchange.edits.includes(edit)) exchange.edits.push(edit);
 }
 
 /** The call as it is, but for the model's name. */

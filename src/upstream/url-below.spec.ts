@@ -23,6 +23,15 @@ describe('a URL below a base', () => {
     },
   );
 
+  it('is the same one again for the same three texts, and for no others', () => {
+    const first = urlBelow('https://api.example.com/x', '/v1', 'a=1');
+    expect(urlBelow('https://api.example.com/x', '/v1', 'a=1')).toBe(first);
+    expect(urlBelow('https://api.example.com', '/x/v1', 'a=1')).not.toBe(first);
+    expect(() => urlBelow('https://api.example.com/x', '/v1a=1', '')).not.toThrow();
+    expect(urlBelow('https://api.example.com/x', '/v1', '').href).toBe('https://api.example.com/x/v1');
+    expect(() => urlBelow('https://api.example.com/x', '/v1?a=1')).toThrow('below its base');
+  });
+
   it('keeps to its origin where the path looks like another', () => {
     for (const path of ['//evil.example/x', '/@evil.example/', '/https://evil.example']) {
       expect(urlBelow('https://api.example.com', path).origin).toBe('https://api.example.com');
