@@ -40,8 +40,8 @@ describe('a batch on the wire', () => {
     expect(values).toEqual([
       '{k1,k2}',
       '{a,b,c}',
-      ['kind of a', 'kind of b', 'kind of c'],
-      ['m'],
+      '{"kind of a","kind of b","kind of c"}',
+      '{"m"}',
       '{1,3,3}',
       '{2,2,3}',
       '{2,1,3}',
@@ -54,17 +54,17 @@ describe('a batch on the wire', () => {
       '{7,7,7,7}',
       '{false,false,false,false}',
       '{1,1,2,3}',
-      ['claude', 'claude', 'claude', 'claude'],
-      ['m-1', 'm-1', 'm-1', 'm-1'],
+      '{"claude","claude","claude","claude"}',
+      '{"m-1","m-1","m-1","m-1"}',
       '{0,1,0,0}',
       '{0,5,0,0}',
       '{0,6,0,0}',
-      '{null,null,null,s}',
+      '{NULL,NULL,NULL,s}',
       null,
       null,
     ]);
     const named = { ...request('r1', 'k', []), clientRequestId: 'his, "own"' };
-    expect(encodeBatch([named, request('r2', 'k', [])]).values.at(-2)).toEqual(['his, "own"', null]);
+    expect(encodeBatch([named, request('r2', 'k', [])]).values.at(-2)).toBe('{"his, \\"own\\"",NULL}');
   });
 
   it('reads leases, refusals and waits in the order of the requests', () => {

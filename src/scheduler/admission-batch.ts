@@ -1,4 +1,5 @@
-import type { AdmissionRequest, Bound, Decision, Lease, Refusal } from './admission.ts';
+import { plainArray, textArray } from '../database/array-text.ts';
+import type { AdmissionRequest, Bound, Candidate, Decision, Lease, Refusal } from './admission.ts';
 
 /** Arguments of the `admit_bound` function behind the epoch and its limit, and the accounts that answers name by position. */
 export interface EncodedBatch {
@@ -32,6 +33,7 @@ const REFUSALS: readonly Refusal[] = [
   'unpriced',
   'team-full',
 ];
+const NO_TEAMS: readonly string[] = [];
 /** Those that are told with a wait. */
 const WAITING: ReadonlySet<Refusal> = new Set(['accounts-cooling', 'requests-rate', 'tokens-rate']);
 
@@ -42,46 +44,48 @@ const WAITING: ReadonlySet<Refusal> = new Set(['accounts-cooling', 'requests-rat
 export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch {
   const keys = [...new Set(requests.map((request) => request.keyId))].sort();
   const keyAt = positions(keys);
-  const sets = [...new Set(requests.map((request) => request.candidates))];
+  const askers = new Map<readonly Candidate[], AdmissionRequest>();
+  for (const request of requests) askers.set(request.candidates, request);
+  const sets = [...askers.keys()];
   const setAt = positions(sets);
   const candidates = sets.flat();
   const accounts = [...new Set(candidates.map((candidate) => candidate.accountId))].sort();
   const accountAt = positions(accounts);
   const families = [...new Set(candidates.map((candidate) => candidate.modelFamily))];
   const familyAt = positions(families);
-  const unpriced = new Map(requests.map(({ candidates, hold }) => [candidates, hold?.unpriced]));
   const kinds = new Map<string, string>();
-  for (const request of requests) {
-    for (const { accountId } of request.candidates) {
-      if (!kinds.has(accountId)) kinds.set(accountId, request.kindOf(accountId));
-    }
+  for (const { candidates, kindOf } of askers.values()) {
+    for (const { accountId } of candidates) if (!kinds.has(accountId)) kinds.set(accountId, kindOf(accountId));
   }
+  const isPriced = [...askers.values()].flatMap(({ candidates, hold }) =>
+    candidates.map(({ accountId }) => hold?.unpriced.has(accountId) !== true),
+  );
 
   let end = 0;
   const ends = sets.map((set) => (end += set.length));
   const values = [
-    literal(keys),
-    literal(accounts),
-    accounts.map((id) => kinds.get(id) ?? ''),
-    families,
-    literal(ends.map((last, index) => last - (sets[index]?.length ?? 0) + 1)),
-    literal(ends),
-    literal(candidates.map((candidate) => accountAt.get(candidate.accountId))),
-    literal(candidates.map((candidate) => candidate.version)),
-    literal(candidates.map((candidate) => candidate.tier)),
-    literal(candidates.map((candidate) => familyAt.get(candidate.modelFamily))),
-    literal(sets.flatMap((set) => set.map(({ accountId }) => unpriced.get(set)?.has(accountId) !== true))),
-    literal(requests.map((request) => request.requestId)),
-    literal(requests.map((request) => keyAt.get(request.keyId))),
-    literal(requests.map((request) => request.keyVersion)),
-    literal(requests.map((request) => request.lane === 'count')),
-    literal(requests.map((request) => setAt.get(request.candidates))),
-    requests.map((request) => request.door),
-    requests.map((request) => request.model),
-    literal(requests.map((request) => accountAt.get(request.preferredAccountId ?? '') ?? 0)),
-    literal(requests.map((request) => request.hold?.nanos ?? 0)),
-    literal(requests.map((request) => request.hold?.tokens ?? 0)),
-    literal(requests.map((request) => request.session ?? 'null')),
+    plainArray(keys),
+    plainArray(accounts),
+    textArray(accounts.map((id) => kinds.get(id) ?? '')),
+    textArray(families),
+    plainArray(ends.map((last, index) => last - (sets[index]?.length ?? 0) + 1)),
+    plainArray(ends),
+    plainArray(candidates.map((candidate) => accountAt.get(candidate.accountId))),
+    plainArray(candidates.map((candidate) => candidate.version)),
+    plainArray(candidates.map((candidate) => candidate.tier)),
+    plainArray(candidates.map((candidate) => familyAt.get(candidate.modelFamily))),
+    plainArray(isPriced),
+    plainArray(requests.map((request) => request.requestId)),
+    plainArray(requests.map((request) => keyAt.get(request.keyId))),
+    plainArray(requests.map((request) => request.keyVersion)),
+    plainArray(requests.map((request) => request.lane === 'count')),
+    plainArray(requests.map((request) => setAt.get(request.candidates))),
+    textArray(requests.map((request) => request.door)),
+    textArray(requests.map((request) => request.model)),
+    plainArray(requests.map((request) => accountAt.get(request.preferredAccountId ?? '') ?? 0)),
+    plainArray(requests.map((request) => request.hold?.nanos ?? 0)),
+    plainArray(requests.map((request) => request.hold?.tokens ?? 0)),
+    plainArray(requests.map((request) => request.session)),
     clientIds(requests),
     shortOnes(requests),
   ];
@@ -102,23 +106,23 @@ export function decodeAnswer(
   const bound = marks.split(',');
   if (places.length !== requests.length) throw new Error('Admission answered for another number of requests');
   const teams = teamsByKey(keys, paths);
-  const probes = new Set(probing.split(',').map((position) => Number(position) - 1));
+  const probes = new Set(probing.split(',').map(Number));
   const admittedAt = new Date(Math.floor(Number(clock) / 1000));
   return requests.map(({ requestId, keyId }, index): Answer => {
     const place = Number(places[index]);
     const accountId = accounts[place - 1];
     if (accountId !== undefined) {
-      const held = {
+      const lease: Lease = {
         requestId,
         attempt: 1,
         epoch,
         keyId,
         accountId,
-        teams: teams.get(keyId) ?? [],
+        teams: teams.get(keyId) ?? NO_TEAMS,
         admittedAt,
+        probe: probes.has(index + 1) ? true : undefined,
       };
-      const lease: Lease = probes.has(index) ? { ...held, probe: true } : held;
-      return { admitted: true, lease, ...boundBy(bound[index] ?? '') };
+      return { admitted: true, lease, bound: boundBy(bound[index]) };
     }
     if (place === ELSEWHERE) return { boundTo: bound[index] ?? '' };
     return refused(place, Number(retries[index]));
@@ -126,10 +130,10 @@ export function decodeAnswer(
 }
 
 /** An account's id, with `-` before it where it waits for a person; empty without any. */
-function boundBy(mark: string): { readonly bound?: Bound } {
-  if (mark === '') return {};
+function boundBy(mark = ''): Bound | undefined {
+  if (mark === '') return undefined;
   const isParked = mark.startsWith('-');
-  return { bound: { accountId: isParked ? mark.slice(1) : mark, isParked } };
+  return { accountId: isParked ? mark.slice(1) : mark, isParked };
 }
 
 /** A refusal by its code, and the µs to the soonest recovery. */
@@ -149,20 +153,15 @@ function teamsByKey(keys: readonly string[], paths: string): Map<string, readonl
 }
 
 /** Null where nobody gave one. */
-function clientIds(requests: readonly AdmissionRequest[]): readonly (string | null)[] | null {
+function clientIds(requests: readonly AdmissionRequest[]): string | null {
   const given = requests.some(({ clientRequestId }) => clientRequestId !== undefined);
-  return given ? requests.map(({ clientRequestId }) => clientRequestId ?? null) : null;
+  return given ? textArray(requests.map(({ clientRequestId }) => clientRequestId ?? null)) : null;
 }
 
 /** Null where all are asked with all their candidates. */
 function shortOnes(requests: readonly AdmissionRequest[]): string | null {
   const any = requests.some(({ isShort }) => isShort === true);
-  return any ? literal(requests.map(({ isShort }) => isShort === true)) : null;
-}
-
-/** An array literal of ids, numbers and booleans, none of which needs quotes. */
-function literal(values: readonly unknown[]): string {
-  return `{${values.join(',')}}`;
+  return any ? plainArray(requests.map(({ isShort }) => isShort === true)) : null;
 }
 
 function positions<T>(distinct: readonly T[]): Map<T, number> {

@@ -48,17 +48,13 @@ export class Bindings {
   }
 
   /** A session's next call may come before the binding is written that its last one made. */
-  async preferring<D extends Decision | undefined>(
+  preferring<D extends Decision | undefined>(
     request: AdmissionRequest,
     ask: (request: AdmissionRequest) => Promise<D>,
   ): Promise<D | Decision> {
     const { session } = request;
     const pending = session && this.pendingFor(session);
-    const prefers = pending !== undefined && request.preferredAccountId === undefined;
-    const decision = await ask(prefers ? { ...request, preferredAccountId: pending } : request);
-    if (!decision?.admitted || pending === undefined || decision.bound?.accountId === pending)
-      return decision;
-    return { ...decision, bound: { accountId: pending, isParked: false } };
+    return pending === undefined ? ask(request) : this.preferringOne(pending, request, ask);
   }
 
   /** Resolves when nothing is pending: written, or lost. */
@@ -76,6 +72,17 @@ export class Bindings {
       this.full = left >= MOST_BINDINGS;
       if (deleted < FORGOTTEN_AT_ONCE) return;
     }
+  }
+
+  private async preferringOne<D extends Decision | undefined>(
+    accountId: string,
+    request: AdmissionRequest,
+    ask: (request: AdmissionRequest) => Promise<D>,
+  ): Promise<D | Decision> {
+    const prefers = request.preferredAccountId === undefined;
+    const decision = await ask(prefers ? { ...request, preferredAccountId: accountId } : request);
+    if (!decision?.admitted || decision.bound?.accountId === accountId) return decision;
+    return { ...decision, bound: { accountId, isParked: false } };
   }
 
   private start(): void {

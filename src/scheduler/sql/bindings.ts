@@ -1,3 +1,4 @@
+import { plainArray, textArray } from '../../database/array-text.ts';
 import type { Queryable } from '../../database/statement.ts';
 
 /** A session was answered by an account, which holds the vendor's cache of it from now on. */
@@ -43,12 +44,12 @@ export async function bindSessions(
   addNew: boolean,
 ): Promise<void> {
   await db.run(BIND, [
-    bindings.map(({ session }) => session),
-    bindings.map(({ accountId }) => accountId),
-    bindings.map(({ livesS }) => livesS),
-    bindings.map(({ replaces }) => replaces ?? null),
-    bindings.map(({ ifParked }) => ifParked === true),
-    bindings.map(({ family }) => family ?? null),
+    plainArray(bindings.map(({ session }) => session)),
+    plainArray(bindings.map(({ accountId }) => accountId)),
+    plainArray(bindings.map(({ livesS }) => livesS)),
+    plainArray(bindings.map(({ replaces }) => replaces)),
+    plainArray(bindings.map(({ ifParked }) => ifParked === true)),
+    textArray(bindings.map(({ family }) => family ?? null)),
     addNew,
   ]);
 }

@@ -1,44 +1,47 @@
+import { jsonArray, plainArray, textArray } from '../../database/array-text.ts';
 import type { Queryable } from '../../database/statement.ts';
 import type { Settlement } from '../settlement.ts';
 
 type Plain = string | number | bigint | boolean | null;
 
-/** The arguments of the `settle` function, in its order: type of the array, and the value of one settlement. */
-const COLUMNS: readonly (readonly [type: string, value: (settlement: Settlement) => Plain])[] = [
-  ['uuid', (s) => s.requestId],
-  ['smallint', (s) => s.attempt],
-  ['timestamptz', (s) => s.admittedAt.toISOString()],
-  ['uuid', (s) => s.epoch],
-  ['uuid', (s) => s.keyId],
-  ['uuid', (s) => s.accountId],
-  ['text', (s) => s.lane],
-  ['text', (s) => s.door],
-  ['text', (s) => s.kind],
-  ['text', (s) => s.model],
-  ['text', (s) => s.upstreamModel],
-  ['boolean', (s) => s.stream],
-  ['text', (s) => s.outcome],
-  ['smallint', (s) => s.status],
-  ['text', (s) => s.reason],
-  ['bigint', (s) => s.usage.inputTokens],
-  ['bigint', (s) => s.usage.cacheReadTokens],
-  ['bigint', (s) => s.usage.cacheWrite5mTokens],
-  ['bigint', (s) => s.usage.cacheWrite1hTokens],
-  ['bigint', (s) => s.usage.outputTokens],
-  ['bigint', (s) => s.usage.reasoningTokens],
-  ['text', (s) => serverTools(s.usage.serverTools)],
-  ['boolean', (s) => s.estimated],
-  ['boolean', (s) => s.suspicious],
-  ['bigint', (s) => s.costNanos],
-  ['bigint', (s) => s.priceId],
-  ['integer', (s) => whole(s.firstByteMs)],
-  ['integer', (s) => whole(s.durationMs)],
-  ['text', (s) => s.upstreamRequestId],
-  ['text', (s) => s.clientRequestId],
-  ['boolean', (s) => s.final],
-  ['text', (s) => `{${s.teams.join(',')}}`],
-  ['text', decisionText],
-  ['bigint', (s) => s.chargedNanos],
+type Column = (settlements: readonly Settlement[]) => string;
+
+/** The arguments of the `settle` function, in its order: type of the array, and the array of some settlements. */
+const COLUMNS: readonly (readonly [type: string, column: Column])[] = [
+  ['uuid', plain((s) => s.requestId)],
+  ['smallint', plain((s) => s.attempt)],
+  ['timestamptz', plain((s) => s.admittedAt.toISOString())],
+  ['uuid', plain((s) => s.epoch)],
+  ['uuid', plain((s) => s.keyId)],
+  ['uuid', plain((s) => s.accountId)],
+  ['text', text((s) => s.lane)],
+  ['text', text((s) => s.door)],
+  ['text', text((s) => s.kind)],
+  ['text', text((s) => s.model)],
+  ['text', text((s) => s.upstreamModel)],
+  ['boolean', plain((s) => s.stream)],
+  ['text', text((s) => s.outcome)],
+  ['smallint', plain((s) => s.status)],
+  ['text', text((s) => s.reason)],
+  ['bigint', plain((s) => s.usage.inputTokens)],
+  ['bigint', plain((s) => s.usage.cacheReadTokens)],
+  ['bigint', plain((s) => s.usage.cacheWrite5mTokens)],
+  ['bigint', plain((s) => s.usage.cacheWrite1hTokens)],
+  ['bigint', plain((s) => s.usage.outputTokens)],
+  ['bigint', plain((s) => s.usage.reasoningTokens)],
+  ['text', json((s) => serverTools(s.usage.serverTools))],
+  ['boolean', plain((s) => s.estimated)],
+  ['boolean', plain((s) => s.suspicious)],
+  ['bigint', plain((s) => s.costNanos)],
+  ['bigint', plain((s) => s.priceId)],
+  ['integer', plain((s) => whole(s.firstByteMs))],
+  ['integer', plain((s) => whole(s.durationMs))],
+  ['text', text((s) => s.upstreamRequestId)],
+  ['text', text((s) => s.clientRequestId)],
+  ['boolean', plain((s) => s.final)],
+  ['text', text((s) => `{${s.teams.join(',')}}`)],
+  ['text', json(decisionText)],
+  ['bigint', plain((s) => s.chargedNanos)],
 ];
 
 const SETTLE = {
@@ -56,18 +59,22 @@ export interface Settled {
 /** 1 to 64 settlements in one transaction, each (request, attempt) once; any of them may have been settled before. */
 export async function settleBatch(db: Queryable, settlements: readonly Settlement[]): Promise<Settled> {
   const sorted = [...settlements].sort((a, b) => compare(a.requestId, b.requestId) || a.attempt - b.attempt);
-  const values = COLUMNS.map(([type, value]) => arrayOf(type, sorted.map(value)));
+  const values = COLUMNS.map(([, column]) => column(sorted));
   const [row] = await db.run<{ done: [number, number] }>(SETTLE, values);
   if (row === undefined) throw new Error('Settlement did not answer');
   return { written: row.done[0], released: row.done[1] };
 }
 
-/**
- * Ids, numbers, times and truths need no quotes: their array is written here at a fraction of what node-postgres takes,
- * which looks through every element for what must be escaped, and is left the texts.
- */
-function arrayOf(type: string, values: readonly Plain[]): string | readonly Plain[] {
-  return type === 'text' ? values : `{${values.map((value) => value ?? 'NULL').join(',')}}`;
+function plain(value: (settlement: Settlement) => Plain): Column {
+  return (settlements) => plainArray(settlements.map(value));
+}
+
+function text(value: (settlement: Settlement) => string | null): Column {
+  return (settlements) => textArray(settlements.map(value));
+}
+
+function json(value: (settlement: Settlement) => string | null): Column {
+  return (settlements) => jsonArray(settlements.map(value));
 }
 
 function compare(a: string, b: string): number {
@@ -85,6 +92,6 @@ function whole(ms: number | null): number | null {
 }
 
 function serverTools(units: Readonly<Record<string, number>>): string | null {
-  const text = JSON.stringify(units);
-  return text === '{}' ? null : text;
+  for (const _ in units) return JSON.stringify(units);
+  return null;
 }
