@@ -17,7 +17,9 @@ describe('an array as Postgres reads it', () => {
   });
 
   it('quotes JSON as it quotes any other text', () => {
-    const texts = [{ a: 'x "y" \\ \n \u0007 \u2028 \u007f ü \ud800' }, [], 'z'].map((one) => JSON.stringify(one));
+    const texts = [{ a: 'x "y" \\ \n \u0007 \u2028 \u007f ü \ud800' }, [], 'z'].map((one) =>
+      JSON.stringify(one),
+    );
     expect(jsonArray(texts)).toBe(textArray(texts));
     expect(jsonArray(['{}', null])).toBe('{"{}",NULL}');
   });

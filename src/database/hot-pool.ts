@@ -166,7 +166,7 @@ export class HotPool implements Queryable {
     const client = await this.connect();
     let failure: Error | undefined;
     try {
-      const answer = await client.query({ name: statement.name, text: statement.text, values: [...values] });
+      const answer = await client.query(statement, [...values]);
       return answer.rows as Row[];
     } catch (error) {
       const keep = isAnswer(error) && !FORGETFUL.has(codeOf(error)) && unavailability(error) !== 'read-only';

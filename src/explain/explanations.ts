@@ -133,7 +133,7 @@ export class Explanations {
 
   private unpriced(call: AskedCall, pool: readonly Candidate[]): ReadonlySet<string> {
     const priced = { ...call, lane: 'generate' } as const;
-    return this.holds.unpriced(priced, { accounts: this.accounts.all(), pool }) ?? new Set();
+    return this.holds.unpriced(priced, this.accounts.all(), pool) ?? new Set();
   }
 
   /** In the order in which a call meets its refusals: guard, settings, admission. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Call, Session } from '../dialects/dialect.ts';
 import type { Bound } from '../scheduler/admission.ts';
 import type { Affinity, AffinityResult } from '../scheduler/decision.ts';
@@ -15,8 +15,7 @@ export function sessionDigest(
   { model, session }: { readonly model: string; readonly session?: Pick<Session, 'name'> | undefined },
 ): string | undefined {
   if (session === undefined) return undefined;
-  const digest = createHash('sha256').update(`${keyId}\0${model}\0${session.name}`).digest('hex');
-  return digest.slice(0, 32);
+  return hash('sha256', `${keyId}\0${model}\0${session.name}`, 'hex').slice(0, 32);
 }
 
 /**

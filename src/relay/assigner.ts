@@ -15,13 +15,11 @@ import {
 } from '../scheduler/admission.ts';
 import type { AttemptDecision, ConsideredAccount } from '../scheduler/decision.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
-import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
 import { affinityOf, sessionDigest } from './affinity.ts';
 import { consideredAs } from './considered.ts';
 import { CandidateMemo, type KnownCandidates, type Manner } from './candidate-memo.ts';
 import type { CallForms } from './call-forms.ts';
-import { type Way, wayTo } from './candidates.ts';
 import { leftError } from './cut.ts';
 import type { Exchange } from './exchange.ts';
 import { Holds } from './holds.ts';
@@ -34,6 +32,10 @@ import type { Chance, Try } from './try.ts';
 /** How often a decision made on settings that changed meanwhile is made again. */
 const MAX_STALE = 3;
 
+const NONE: ReadonlySet<Manner> = new Set();
+const NOBODY: readonly never[] = [];
+const NOT_WAITED = { waitedMs: 0 };
+
 type Refused = Extract<Decision, { admitted: false }>;
 
 type Admitted = Extract<Decision, { admitted: true }>;
@@ -41,6 +43,8 @@ type Admitted = Extract<Decision, { admitted: true }>;
 /** Which account serves a call: asks the scheduler with what the settings say, and again when they have changed. */
 @Injectable()
 export class Assigner {
+  private readonly kindOf = (id: string): string => this.accounts.get(id)?.kind ?? '';
+
   constructor(
     private readonly keys: KeyDirectory,
     private readonly accounts: AccountDirectory,
@@ -54,12 +58,16 @@ export class Assigner {
   /** One round trip gives the account and the lease. @throws RelayError when nothing was taken */
   async first(exchange: Exchange, call: Call, forms: CallForms): Promise<Try> {
     let { key } = exchange.caller;
-    const arrivedAt = performance.now();
+    const patience = patienceOf(exchange, performance.now());
     for (let asked = 0; asked < MAX_STALE; asked += 1) {
       // Perhaps an account was made on another replica, and its hint is still on the way.
-      if (this.memo.of(call, key).length === 0) await this.watch.refresh();
-      const chance = await this.chance(call, forms, key);
-      const decision = await this.ask(exchange, call, chance, arrivedAt);
+      let known = this.memo.with(call, key);
+      if (known.candidates.length === 0) {
+        await this.watch.refresh();
+        known = this.memo.with(call, key);
+      }
+      const chance = await this.chance(call, forms, key, known);
+      const decision = await this.ask(exchange, call, chance, patience);
       if (decision.admitted) {
         return this.tryOf(call, forms, decision, chance, waitOf(exchange, 0));
       }
@@ -92,8 +100,8 @@ export class Assigner {
         lease,
         keyVersion: chance.key.version,
         candidates,
-        kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
-        unpriced: this.holds.unpriced(call, chance),
+        kindOf: this.kindOf,
+        unpriced: this.holds.unpriced(call, chance.known.accounts, chance.pool),
         // One that may not be tried again is no candidate, and then not preferred either.
         preferredAccountId: preferredAccountId ?? one.bound?.accountId,
       };
@@ -101,25 +109,23 @@ export class Assigner {
       const decision = await this.scheduler.move(request, patience).catch(asTold);
       if (decision.admitted) {
         const passed = passedOver(chance, wanted, one.bound);
-        const how = { ...waitOf(exchange, waitedBefore), ...(passed.length > 0 && { passed }) };
-        return this.tryOf(call, forms, { ...decision, ...(one.bound && { bound: one.bound }) }, chance, how);
+        const how = { ...waitOf(exchange, waitedBefore), passed: someOf(passed) };
+        return this.tryOf(call, forms, { lease: decision.lease, bound: one.bound }, chance, how);
       }
       if (decision.refusal !== 'stale' || asked === MAX_STALE) return decision;
-      chance = await this.chance(call, forms, await this.reread(exchange, chance.key));
+      const key = await this.reread(exchange, chance.key);
+      chance = await this.chance(call, forms, key, this.memo.with(call, key));
     }
   }
 
-  private async chance(call: Call, forms: CallForms, key: ApiKey): Promise<Chance> {
-    const accounts = this.accounts.all();
-    const known = this.memo.with(call, key);
+  private async chance(call: Call, forms: CallForms, key: ApiKey, known: KnownCandidates): Promise<Chance> {
     if (known.candidates.length === 0) {
       throw noCandidate(call, this.memo.of({ ...call, operation: 'generate' }, key).length > 0);
     }
     const unable = await this.inexpressible(forms, known);
     // The same array for as long as it is the same: calls of one batch send it once.
     const { pool, unsaid } = this.memo.without(known, unable);
-    const { considered } = known;
-    return { key, accounts, pool, unsaid, considered, session: sessionDigest(key.id, call) };
+    return { key, known, pool, unsaid, session: sessionDigest(key.id, call) };
   }
 
   /**
@@ -127,7 +133,7 @@ export class Assigner {
    * is taken
    */
   private async inexpressible(forms: CallForms, known: KnownCandidates): Promise<ReadonlySet<Manner>> {
-    const unable = new Set<Manner>();
+    let unable: Set<Manner> | undefined;
     let unsaid: CallError | undefined;
     for (const manner of known.manners) {
       try {
@@ -135,22 +141,21 @@ export class Assigner {
       } catch (error) {
         if (!(error instanceof CallError)) throw error;
         unsaid ??= error;
-        unable.add(manner);
+        (unable ??= new Set()).add(manner);
       }
     }
-    if (unsaid !== undefined && unable.size === known.manners.length) {
+    if (unsaid !== undefined && unable?.size === known.manners.length) {
       throw new RelayError('call-invalid', unsaid.message);
     }
-    return unable;
+    return unable ?? NONE;
   }
 
-  private wayTo(call: Call, account: Account | undefined): (Way & { readonly account: Account }) | undefined {
-    const way = account && wayTo(call, account, this.registry.get(account.kind));
-    return way && { account, ...way };
-  }
-
-  private async ask(exchange: Exchange, call: Call, chance: Chance, arrivedAt: number): Promise<Decision> {
-    const { key, pool, accounts, session } = chance;
+  private async ask(
+    exchange: Exchange,
+    call: Call,
+    { key, known, pool, session }: Chance,
+    patience: Patience,
+  ): Promise<Decision> {
     const request = {
       requestId: exchange.requestId,
       clientRequestId: exchange.clientRequestId,
@@ -160,18 +165,18 @@ export class Assigner {
       door: exchange.door,
       model: call.model,
       candidates: pool,
-      kindOf: (id: string) => this.accounts.get(id)?.kind ?? '',
-      grace: graceTerms(key, accounts),
-      hold: this.holds.of(call, chance),
+      kindOf: this.kindOf,
+      grace: graceTerms(key, known.accounts),
+      hold: this.holds.of(call, known.accounts, pool),
       session,
       preferredAccountId: undefined,
     };
     exchange.heldNanos = request.hold?.nanos ?? null;
     try {
-      return await this.scheduler.admit(request, patienceOf(exchange, arrivedAt)).catch(asTold);
+      return await this.scheduler.admit(request, patience);
     } catch (error) {
-      if (!(error instanceof AdmissionUnavailable)) throw error;
-      throw unavailable();
+      if (error instanceof AdmissionUnavailable) throw unavailable();
+      return asTold(error);
     }
   }
 
@@ -192,51 +197,75 @@ export class Assigner {
   private async tryOf(
     call: Call,
     forms: CallForms,
-    { lease, bound }: Admitted,
+    { lease, bound }: Omit<Admitted, 'admitted'>,
     chance: Chance,
     how: Omit<AttemptDecision, 'affinity'>,
   ): Promise<Try> {
-    const chosen = chance.accounts.find(({ id }) => id === lease.accountId);
-    const way = this.wayTo(call, chosen);
+    const { key, known, pool, unsaid, session } = chance;
+    const way = this.memo.wayTo(call, known, lease.accountId);
     if (way === undefined) throw new Error(`Account ${lease.accountId} was chosen but is not known`);
     const { account, upstream, model, dialect } = way;
-    const { key, accounts, pool, considered, session } = chance;
     // Made before admission from the same settings, so that nothing can be refused now.
     const sent = await forms.of(dialect, model);
-    const serves = (id: string): boolean => this.memo.of(call, key).some(({ accountId }) => accountId === id);
-    const affinity = affinityOf(call, bound, account.id, serves);
-    const { unsaid } = chance;
-    const isTold = (id: string): boolean => considered.ids.has(id) || id === bound?.accountId;
-    const unsaidHere = unsaid.filter(isTold);
-    const unpriced = this.unpricedFor(call, chance).filter(isTold);
-    const beside = this.beside(call, chance, [account.id, bound?.accountId]);
-    const decision = {
-      affinity,
-      ...(bound && bound.accountId !== account.id && boundTo(bound)),
-      ...how,
-      ...(unsaidHere.length > 0 && { unsaid: unsaidHere }),
-      ...(unpriced.length > 0 && { unpriced }),
-      ...(beside.length > 0 && { beside }),
+    const decision = this.decisionOf(call, account.id, bound, chance, how);
+    return {
+      call,
+      sent,
+      lease,
+      account,
+      upstream,
+      model,
+      bound,
+      decision,
+      key,
+      known,
+      pool,
+      unsaid,
+      session,
     };
-    const by = { key, accounts, pool, unsaid, considered, session };
-    return { call, sent, lease, account, upstream, model, bound, decision, ...by };
+  }
+
+  private decisionOf(
+    call: Call,
+    taken: string,
+    bound: Bound | undefined,
+    chance: Chance,
+    { waitedMs, waitedFor, passed }: Omit<AttemptDecision, 'affinity'>,
+  ): AttemptDecision {
+    const { key, known, unsaid } = chance;
+    const serves = (id: string): boolean => this.memo.of(call, key).some(({ accountId }) => accountId === id);
+    const isTold = (id: string): boolean => known.considered.ids.has(id) || id === bound?.accountId;
+    const elsewhere = bound?.accountId === taken ? undefined : bound;
+    return {
+      affinity: affinityOf(call, bound, taken, serves),
+      bound: elsewhere?.accountId,
+      parked: elsewhere?.isParked === true ? true : undefined,
+      waitedMs,
+      waitedFor,
+      unsaid: someOf(unsaid.filter(isTold)),
+      passed,
+      unpriced: someOf(this.unpricedFor(call, chance).filter(isTold)),
+      beside: someOf(this.beside(call, chance, taken, bound)),
+    };
   }
 
   /** Those that a budget keeps from serving. */
-  private unpricedFor(call: Call, chance: Chance): readonly string[] {
-    const keepsBudget = chance.key.bounds.some(({ budget }) => budget);
-    return keepsBudget ? [...(this.holds.unpriced(call, chance) ?? [])] : [];
+  private unpricedFor(call: Call, { key, known, pool }: Chance): readonly string[] {
+    const keepsBudget = key.bounds.some(({ budget }) => budget);
+    return keepsBudget ? [...(this.holds.unpriced(call, known.accounts, pool) ?? [])] : NOBODY;
   }
 
-  /** Accounts that are to be told of, and that the list of those considered leaves out. */
+  /** The account taken and the bound one, where the list of those considered leaves them out. */
   private beside(
     call: Call,
-    { key, accounts, considered }: Chance,
-    ids: readonly (string | undefined)[],
+    { key, known: { accounts, considered } }: Chance,
+    taken: string,
+    bound: Bound | undefined,
   ): readonly ConsideredAccount[] {
-    if (ids.every((id) => id === undefined || considered.ids.has(id))) return [];
+    const isListed = (id: string): boolean => considered.ids.has(id);
+    if (isListed(taken) && (bound === undefined || isListed(bound.accountId))) return NOBODY;
     return accounts
-      .filter(({ id }) => ids.includes(id) && !considered.ids.has(id))
+      .filter(({ id }) => (id === taken || id === bound?.accountId) && !isListed(id))
       .map((account) => consideredAs(call, key, account, this.registry.get(account.kind)));
   }
 }
@@ -247,21 +276,22 @@ function waitOf(
   before: number,
 ): Pick<AttemptDecision, 'waitedMs' | 'waitedFor'> {
   const ms = waitedMs - before;
-  return ms > 0 && waitedFor !== undefined ? { waitedMs: Math.round(ms), waitedFor } : { waitedMs: 0 };
+  return ms > 0 && waitedFor !== undefined ? { waitedMs: Math.round(ms), waitedFor } : NOT_WAITED;
 }
 
 function passedOver(
-  { pool, considered }: Chance,
+  { pool, known }: Chance,
   wanted: (accountId: string) => boolean,
   bound: Bound | undefined,
 ): readonly string[] {
   return pool
     .map(({ accountId }) => accountId)
-    .filter((id) => !wanted(id) && (considered.ids.has(id) || id === bound?.accountId));
+    .filter((id) => !wanted(id) && (known.considered.ids.has(id) || id === bound?.accountId));
 }
 
-function boundTo({ accountId, isParked }: Bound): Pick<AttemptDecision, 'bound' | 'parked'> {
-  return { bound: accountId, ...(isParked && { parked: true }) };
+/** Nothing is told of none. */
+function someOf<T>(all: readonly T[]): readonly T[] | undefined {
+  return all.length > 0 ? all : undefined;
 }
 
 /** A call waits for as long as its client does. */

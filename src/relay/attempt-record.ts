@@ -69,7 +69,7 @@ export class AttemptRecord {
 
   settlement(prices: PriceBook): Settlement {
     const { usage, estimated } = this.usage();
-    const { lease, account, model: upstreamModel, decision, considered, session } = this.one;
+    const { lease, account, model: upstreamModel, decision, known, session } = this.one;
     const hasPlace = this.call.lane === 'generate' && account.maxConcurrency !== 0;
     const free = this.call.lane === 'count' || usage === NO_USAGE;
     const price = free
@@ -107,7 +107,7 @@ export class AttemptRecord {
       upstreamRequestId: this.upstreamRequestId,
       clientRequestId: this.exchange.clientRequestId ?? null,
       decision,
-      considered: considered.text,
+      considered: known.considered.text,
       session: hasPlace ? session : undefined,
     };
   }

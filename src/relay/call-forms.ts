@@ -1,5 +1,4 @@
 import type { Call, DialectName } from '../dialects/dialect.ts';
-import type { NativeCall } from '../translation/native-call.ts';
 import { nativeCall } from '../translation/native.ts';
 import type { AnswerContext } from '../translation/neutral.ts';
 import type { AnswerTranslator } from '../translation/translated-answer.ts';
@@ -22,32 +21,38 @@ export interface SentCall {
  * translation elsewhere. Each is made once, when it is first asked for.
  */
 export class CallForms {
-  private readonly made = new Map<string, SentCall | Error>();
-  private native: Promise<NativeCall> | undefined;
+  private native: Promise<SentCall> | undefined;
+  private own: SentCall | undefined;
+  private translations: Map<string, SentCall | Error> | undefined;
 
   constructor(private readonly call: Call) {}
 
-  /** @throws CallError naming the client's field that this dialect cannot say */
-  async of(dialect: DialectName, model: string): Promise<SentCall> {
-    if (dialect === this.call.dialect) return this.own();
-    const name = `${dialect} ${model}`;
-    const made = this.made.get(name) ?? this.translated(dialect, model);
-    this.made.set(name, made);
-    if (made instanceof Error) throw made;
-    return made;
+  /** Rejects with a CallError naming the client's field that this dialect cannot say. */
+  of(dialect: DialectName, model: string): Promise<SentCall> {
+    if (dialect === this.call.dialect) return (this.native ??= this.untranslated());
+    return this.translation(dialect, model);
   }
 
   /** Lets every body go; no attempt can need one again. */
-  async forget(): Promise<void> {
+  forget(): void {
     this.call.body = EMPTY;
-    for (const made of this.made.values()) if (!(made instanceof Error)) made.call.body = EMPTY;
-    const native = await this.native?.catch(() => undefined);
-    if (native !== undefined) native.call.body = EMPTY;
+    if (this.own !== undefined) this.own.call.body = EMPTY;
+    if (this.translations === undefined) return;
+    for (const made of this.translations.values()) if (!(made instanceof Error)) made.call.body = EMPTY;
   }
 
-  private async own(): Promise<SentCall> {
-    const { call, edits, filter } = await (this.native ??= nativeCall(this.call));
-    return { call, edits, ...(filter && { answer: () => filter() }) };
+  private async untranslated(): Promise<SentCall> {
+    const { call, edits, filter } = await nativeCall(this.call);
+    return (this.own = { call, edits, ...(filter && { answer: () => filter() }) });
+  }
+
+  private async translation(dialect: DialectName, model: string): Promise<SentCall> {
+    const name = `${dialect} ${model}`;
+    const all = (this.translations ??= new Map<string, SentCall | Error>());
+    const made = all.get(name) ?? this.translated(dialect, model);
+    all.set(name, made);
+    if (made instanceof Error) throw made;
+    return made;
   }
 
   private translated(dialect: DialectName, model: string): SentCall | Error {

@@ -72,6 +72,18 @@ describe('who may serve a call, remembered', () => {
     ]);
   });
 
+  it('tells how one of them is asked by the settings that it was chosen from, whatever has changed since', () => {
+    const mapped = (name: string): Account => account('b', { models: { map: { 'claude-x': name } } });
+    const { memo, directory } = memoOf([account('a'), mapped('inner')]);
+    const known = memo.with(call, key());
+    directory.list = [mapped('other')];
+    const way = memo.wayTo(call, known, 'b');
+    expect(way).toMatchObject({ account: { id: 'b' }, model: 'inner', dialect: 'anthropic' });
+    expect(memo.wayTo(call, known, 'b')).toBe(way);
+    expect(memo.wayTo(call, known, 'elsewhere')).toBeUndefined();
+    expect(memo.wayTo(call, memo.with(call, key()), 'b')).toMatchObject({ model: 'other' });
+  });
+
   it('is one array, too, for all calls that cannot be said in the same manners', () => {
     const accounts = [account('a'), account('b', { models: { map: { 'claude-x': 'inner' } } }), account('c')];
     const { memo } = memoOf(accounts);

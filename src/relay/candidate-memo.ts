@@ -5,15 +5,19 @@ import type { ApiKey } from '../keys/api-key.ts';
 import type { Candidate } from '../scheduler/admission.ts';
 import type { Account } from '../upstream/account.ts';
 import { UpstreamRegistry } from '../upstream/upstream-registry.ts';
-import { type AskedCall, candidatesFor, mayCall, wayTo } from './candidates.ts';
+import { type AskedCall, candidatesFor, mayCall, type Way, wayTo } from './candidates.ts';
 import { type Considered, consideredFor } from './considered.ts';
 
 /** Models remembered for one key; a client that asks for more names than that is answered without memory. */
 const MOST_MODELS = 200;
-/** Candidates in all lists; beyond it everything is forgotten. One is some 80 bytes, 220 where its pool is ranked. */
+/**
+ * Candidates in all lists; beyond it everything is forgotten. One is some 80 bytes, 220 where its pool is ranked, and
+ * 100 more where it was chosen.
+ */
 const MOST_CANDIDATES = 250_000;
 /** Of one list, for what calls of it cannot be said in some dialects; beyond it they are forgotten. */
 const MOST_NARROWED = 4;
+const NOBODY: readonly string[] = [];
 /** What a list weighs without any candidate. */
 const LIST = 16;
 
@@ -24,12 +28,21 @@ export interface Manner {
   readonly candidates: readonly Candidate[];
 }
 
+/** How one account is asked. */
+export interface AccountWay extends Way {
+  readonly account: Account;
+}
+
 /** With the accounts considered, which are told in the ledger, so that their JSON is made once, too. */
 export interface KnownCandidates {
   readonly candidates: readonly Candidate[];
   /** Each candidate is in one of them. */
   readonly manners: readonly Manner[];
   readonly considered: Considered;
+  /** The settings that they were chosen from. */
+  readonly accounts: readonly Account[];
+  /** To those that were chosen so far, by their ids. */
+  readonly ways: Map<string, AccountWay>;
 }
 
 /** Candidates that can be asked a call, and the ids of those that cannot. */
@@ -72,9 +85,21 @@ export class CandidateMemo {
     return mayCall(key, call) ? known : { ...known, candidates: [], manners: [] };
   }
 
+  /** By the settings that they were chosen from. Undefined: it is none of them. */
+  wayTo(call: AskedCall, { accounts, ways }: KnownCandidates, accountId: string): AccountWay | undefined {
+    const found = ways.get(accountId);
+    if (found !== undefined) return found;
+    const account = accounts.find(({ id }) => id === accountId);
+    const way = account && wayTo(call, account, this.registry.get(account.kind));
+    if (account === undefined || way === undefined) return undefined;
+    const made = { account, ...way };
+    ways.set(accountId, made);
+    return made;
+  }
+
   /** Without those of some manners; for the same ones the same array, as others know pools by their arrays. */
   without(known: KnownCandidates, unable: ReadonlySet<Manner>): Narrowed {
-    if (unable.size === 0) return { pool: known.candidates, unsaid: [] };
+    if (unable.size === 0) return { pool: known.candidates, unsaid: NOBODY };
     const name = known.manners.flatMap((manner, at) => (unable.has(manner) ? [at] : [])).join(' ');
     const found = this.narrowed.get(known)?.get(name);
     if (found !== undefined) return found;
@@ -121,7 +146,8 @@ export class CandidateMemo {
       manner.candidates.push(candidate);
       manners.set(`${dialect} ${model}`, manner);
     }
-    return { candidates, manners: [...manners.values()], considered: consideredFor(...from) };
+    const considered = consideredFor(...from);
+    return { candidates, manners: [...manners.values()], considered, accounts, ways: new Map() };
   }
 
   private listsOf(accounts: readonly Account[]): Lists {

@@ -99,7 +99,8 @@ export function fitOf(
 
 /** A body may name models that run beside the main one; the key must be allowed every one of them. */
 export function mayCall(key: ApiKey, call: AskedCall): boolean {
-  return [call.model, ...(call.otherModels ?? [])].every((model) => matchesAny(key.models, model));
+  if (!matchesAny(key.models, call.model)) return false;
+  return call.otherModels?.every((model) => matchesAny(key.models, model)) ?? true;
 }
 
 /** Every account that serves such a call for a key that is bound so; what models the key may call is {@link mayCall}. */

@@ -12,12 +12,6 @@ import { wayTo } from './candidates.ts';
 /** So late at most a price counts here whose time has come. */
 const KNOWN_FOR_MS = 10_000;
 
-/** Who may serve a call, and the settings that they were chosen from. */
-interface Pool {
-  readonly accounts: readonly Account[];
-  readonly pool: readonly Candidate[];
-}
-
 /** What prices depend on. */
 type PricedCall = Pick<Call, 'dialect' | 'operation' | 'model' | 'lane'>;
 
@@ -43,28 +37,44 @@ export class Holds {
     private readonly book: PriceBook,
   ) {}
 
-  /** Undefined: counting tokens costs nothing. */
-  of(call: Call, among: Pool): Hold | undefined {
+  /**
+   * @param accounts the settings that the pool was chosen from
+   * @returns undefined: counting tokens costs nothing
+   */
+  of(call: Call, accounts: readonly Account[], pool: readonly Candidate[]): Hold | undefined {
     if (call.lane === 'count') return undefined;
-    const known = this.knownOf(call, among);
-    return { unpriced: known.unpriced, ...estimate(call, known) };
+    const known = this.knownOf(call, accounts, pool);
+    const { nanos, tokens } = estimate(call, known);
+    return { nanos, tokens, unpriced: known.unpriced };
   }
 
   /** Those of the pool that have no known price for the call. */
-  unpriced(call: PricedCall, among: Pool): ReadonlySet<string> | undefined {
-    return call.lane === 'count' ? undefined : this.knownOf(call, among).unpriced;
+  unpriced(
+    call: PricedCall,
+    accounts: readonly Account[],
+    pool: readonly Candidate[],
+  ): ReadonlySet<string> | undefined {
+    return call.lane === 'count' ? undefined : this.knownOf(call, accounts, pool).unpriced;
   }
 
-  private knownOf(call: PricedCall, among: Pool): Known {
+  private knownOf(call: PricedCall, accounts: readonly Account[], pool: readonly Candidate[]): Known {
     const now = performance.now();
-    const found = this.known.get(among.pool);
+    const found = this.known.get(pool);
     if (found !== undefined && found.edition === this.book.edition && found.until > now) return found;
-    const made = { ...this.read(call, among), edition: this.book.edition, until: now + KNOWN_FOR_MS };
-    this.known.set(among.pool, made);
+    const made = {
+      ...this.read(call, accounts, pool),
+      edition: this.book.edition,
+      until: now + KNOWN_FOR_MS,
+    };
+    this.known.set(pool, made);
     return made;
   }
 
-  private read(call: PricedCall, { accounts, pool }: Pool): Omit<Known, 'edition' | 'until'> {
+  private read(
+    call: PricedCall,
+    accounts: readonly Account[],
+    pool: readonly Candidate[],
+  ): Omit<Known, 'edition' | 'until'> {
     const at = new Date();
     const byId = new Map(accounts.map((account) => [account.id, account]));
     const unpriced = new Set<string>();

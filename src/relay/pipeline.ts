@@ -29,7 +29,7 @@ export class Pipeline {
     exchange.lane = call.lane;
     const forms = new CallForms(call);
     exchange.forgetBody = () => {
-      void forms.forget();
+      forms.forget();
       exchange.forgetBody = () => undefined;
       release();
     };

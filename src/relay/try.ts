@@ -5,17 +5,16 @@ import type { AttemptDecision } from '../scheduler/decision.ts';
 import type { Account } from '../upstream/account.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { SentCall } from './call-forms.ts';
-import type { Considered } from './considered.ts';
+import type { KnownCandidates } from './candidate-memo.ts';
 
 /** A key and who may serve its call, as the settings were when they were read. */
 export interface Chance {
   readonly key: ApiKey;
-  readonly accounts: readonly Account[];
+  readonly known: KnownCandidates;
   /** Those of the accounts that may serve the call, and can say it. */
   readonly pool: readonly Candidate[];
   /** Ids of those that may serve it, and cannot say it. */
   readonly unsaid: readonly string[];
-  readonly considered: Considered;
   /** The digest of the call's session. */
   readonly session: string | undefined;
 }

@@ -55,7 +55,8 @@ export function encodeBatch(requests: readonly AdmissionRequest[]): EncodedBatch
   const familyAt = positions(families);
   const kinds = new Map<string, string>();
   for (const { candidates, kindOf } of askers.values()) {
-    for (const { accountId } of candidates) if (!kinds.has(accountId)) kinds.set(accountId, kindOf(accountId));
+    for (const { accountId } of candidates)
+      if (!kinds.has(accountId)) kinds.set(accountId, kindOf(accountId));
   }
   const isPriced = [...askers.values()].flatMap(({ candidates, hold }) =>
     candidates.map(({ accountId }) => hold?.unpriced.has(accountId) !== true),

@@ -33,9 +33,8 @@ export class Bindings {
     const known = this.pending.get(session);
     // Behind those that came since, since it is as new as they are.
     this.pending.delete(session);
-    const livesS =
-      known?.accountId === binding.accountId ? Math.max(known.livesS, binding.livesS) : binding.livesS;
-    this.pending.set(session, { ...binding, livesS });
+    const outlives = known?.accountId === binding.accountId && known.livesS > binding.livesS;
+    this.pending.set(session, outlives ? { ...binding, livesS: known.livesS } : binding);
     if (this.pending.size > MOST_PENDING) for (const [oldest] of this.take(1)) this.pending.delete(oldest);
     if (this.pending.size >= LARGEST_BATCH) this.start();
     else this.timer ??= setTimeout(() => this.start(), COLLECT_MS).unref();

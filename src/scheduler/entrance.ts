@@ -71,23 +71,38 @@ export class Entrance {
     });
   }
 
-  private async ask(request: AdmissionRequest, patience: Patience | undefined): Promise<Decision> {
+  private ask(request: AdmissionRequest, patience: Patience | undefined): Promise<Decision> {
     if (patience === undefined) return this.admissions.ask(request);
     const { keyId, lane } = request;
     const { arrivedAt, signal } = patience;
     const isLater = (): boolean => signal.aborted || this.room.isBehind(keyId, lane, arrivedAt);
     const releases = this.room.releases;
-    const decision = await this.admissions.askUnless(isLater, request);
-    if (decision !== undefined && (decision.admitted || !FULL.has(decision.refusal))) return decision;
+    return this.admissions
+      .askUnless(isLater, request)
+      .then((decision) =>
+        decision !== undefined && (decision.admitted || !FULL.has(decision.refusal))
+          ? decision
+          : this.standInLine(request, patience, decision?.refusal, this.room.releases !== releases),
+      );
+  }
+
+  /** @param refusal undefined: it was not asked, since others of its key came before */
+  private standInLine(
+    request: AdmissionRequest,
+    patience: Patience,
+    refusal: Refusal | undefined,
+    hasRoomSince: boolean,
+  ): Promise<Decision> {
+    const { keyId, lane } = request;
     const waiting = this.room.enter({
       ...patience,
       keyId,
       lane,
-      until: arrivedAt + this.settings.queueMs,
+      until: patience.arrivedAt + this.settings.queueMs,
       wish: wishOf(request),
       needsKey: true,
-      refusal: decision?.refusal,
-      again: decision !== undefined && this.room.releases !== releases,
+      refusal,
+      again: refusal !== undefined && hasRoomSince,
       ask: (isOver) => this.admissions.askUnless(isOver, request, 'first'),
     });
     this.hurry(request);

@@ -3,6 +3,11 @@ import type { Settlement } from './settlement.ts';
 const KEPT_MS = 10_000;
 const MOST = 2_000;
 
+interface Kept {
+  readonly settlement: Settlement;
+  readonly at: number;
+}
+
 /**
  * Settlements that the ledger took in the last seconds. A standby that takes over may miss what the primary committed
  * last: then rows of the ledger are gone, and calls that are over stand open for as long as this process lives. So what
@@ -10,7 +15,7 @@ const MOST = 2_000;
  * nothing, for a settlement is idempotent. An outage in which nothing was asked, not even a heartbeat, is not noticed.
  */
 export class LatelySettled {
-  private readonly kept: { readonly settlement: Settlement; readonly at: number }[] = [];
+  private readonly kept: Kept[] = [];
   /**
    * Sent again once is enough: a database that goes away and comes back by the second would never be rid of them. What
    * the ledger could not hold, it cannot hold the next time.
@@ -23,8 +28,7 @@ export class LatelySettled {
     if (this.over.has(settlement)) return;
     const now = this.now();
     this.kept.push({ settlement, at: now });
-    const old = this.kept.findIndex(({ at }) => now - at < KEPT_MS);
-    this.kept.splice(0, Math.max(old, this.kept.length - MOST));
+    while (this.isOver(this.kept[0], now)) this.kept.shift();
   }
 
   /** The ledger will never have it. */
@@ -38,5 +42,9 @@ export class LatelySettled {
       this.over.add(settlement);
       return settlement;
     });
+  }
+
+  private isOver(oldest: Kept | undefined, now: number): boolean {
+    return oldest !== undefined && (now - oldest.at >= KEPT_MS || this.kept.length > MOST);
   }
 }

@@ -215,12 +215,15 @@ export class SettlementQueue {
 
   private countPlaces({ final, keyId, accountId, session }: Settlement, by: 1 | -1): void {
     if (!final) return;
-    for (const id of [keyId, accountId, session]) {
-      if (id === undefined) continue;
-      const count = (this.places.get(id) ?? 0) + by;
-      if (count > 0) this.places.set(id, count);
-      else this.places.delete(id);
-    }
+    this.count(keyId, by);
+    this.count(accountId, by);
+    if (session !== undefined) this.count(session, by);
+  }
+
+  private count(id: string, by: 1 | -1): void {
+    const count = (this.places.get(id) ?? 0) + by;
+    if (count > 0) this.places.set(id, count);
+    else this.places.delete(id);
   }
 }
 

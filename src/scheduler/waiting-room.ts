@@ -109,7 +109,7 @@ export class WaitingRoom {
 
   /** Whether a call that came at this moment has another of its key before it. */
   isBehind(keyId: string, lane: Lane, arrivedAt: number): boolean {
-    return this.lines.isBehind(nameOf(keyId, lane), arrivedAt);
+    return this.lines.size > 0 && this.lines.isBehind(nameOf(keyId, lane), arrivedAt);
   }
 
   /** @throws the signal's reason when it is aborted before a place was found */
