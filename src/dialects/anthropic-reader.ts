@@ -32,7 +32,10 @@ const EVENT = compilePaths([
   ...METRIC_PATHS,
 ]);
 
-const METRICS = new Set(METRIC_PATHS);
+/** Each place of `usage`, and what it is called there. */
+const USAGE_NAMES = new Map(
+  [...usagePaths('usage.'), ...usagePaths('message.usage.')].map((path) => [path, withoutPrefix(path)]),
+);
 
 const MESSAGE = compilePaths([...ERROR, ...usagePaths('usage.'), ...MESSAGE_TEXTS, 'content[].input']);
 
@@ -145,19 +148,23 @@ class AnthropicReader implements AnswerReader, DocumentSink {
       case 'input_tokens':
         this.tokens.scalar(path, kind, token, name);
         return;
-      default:
-        if (METRICS.has(path)) this.tokens.metric(path, kind, token);
-        else this.tokens.scalar(withoutPrefix(path), kind, token, name);
+      default: {
+        const place = USAGE_NAMES.get(path);
+        if (place === undefined) this.tokens.metric(path, kind, token);
+        else this.tokens.scalar(place, kind, token, name);
+      }
     }
   }
 
   open(path: string): void {
-    if (path.includes('usage.')) this.tokens.open(withoutPrefix(path));
+    const place = USAGE_NAMES.get(path);
+    if (place !== undefined) this.tokens.open(place);
   }
 
   close(path: string, bytes: number): void {
-    if (path === 'content[].input') this.generated += bytes;
-    else if (path.includes('usage.')) this.tokens.close(withoutPrefix(path));
+    const place = USAGE_NAMES.get(path);
+    if (place !== undefined) this.tokens.close(place);
+    else if (path === 'content[].input') this.generated += bytes;
   }
 
   document(): void {

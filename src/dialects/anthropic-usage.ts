@@ -1,4 +1,4 @@
-import type { Usage } from './dialect.ts';
+import { NO_USAGE, type Usage } from './dialect.ts';
 import { type JsonToken, type ScalarKind, tokenText } from './json-token.ts';
 import { safe, TokenCounts } from './token-counts.ts';
 
@@ -18,12 +18,13 @@ const COUNTS = [
   WRITE_1H,
   THINKING,
 ];
+const TOOLS = `${TOOL}*`;
 const ITERATION = 'iterations[]';
 
 export function usagePaths(prefix: string): string[] {
   return [
     ...COUNTS.map((name) => `${prefix}${name}`),
-    `${prefix}${TOOL}*`,
+    `${prefix}${TOOLS}`,
     `${prefix}iterations`,
     `${prefix}${ITERATION}`,
     `${prefix}${ITERATION}.type`,
@@ -44,7 +45,10 @@ const METRICS: Readonly<Record<string, string>> = {
 
 export const METRIC_PATHS = Object.keys(METRICS);
 
-type Counts = Record<string, number>;
+type Counts = Readonly<Record<string, number>>;
+type CountOf = (name: string) => number | undefined;
+
+const NOTHING: Counts = {};
 
 /**
  * Anthropic's usage: `input_tokens` leaves out both cache fields, `output_tokens` includes thinking, and the split of
@@ -56,25 +60,30 @@ type Counts = Record<string, number>;
  */
 export class AnthropicUsage {
   private readonly counts = new TokenCounts();
-  private readonly metrics = new TokenCounts();
-  private iteration: { type: string; counts: Counts } | undefined;
-  private waiting: Counts | undefined;
-  private compaction: Counts = {};
+  /** Bedrock's; no other upstream tells any. */
+  private metrics: TokenCounts | undefined;
+  private iteration: { type: string; readonly counts: Record<string, number> } | undefined;
+  private waiting: Record<string, number> | undefined;
+  private compaction = NOTHING;
+  /** What it all comes to; undefined once something more was accepted. */
+  private summed: Usage | undefined;
 
   get reported(): boolean {
-    return this.counts.reported || this.metrics.reported;
+    return this.counts.reported || this.metrics?.reported === true;
   }
 
   get suspicious(): boolean {
-    return this.counts.suspicious || this.metrics.suspicious || this.contradicted;
+    return this.counts.suspicious || this.metrics?.suspicious === true || this.contradicted;
   }
 
   /** Bedrock's own account of the call is another than the events'. Its input may be told with the cache or without. */
   private get contradicted(): boolean {
+    const { metrics } = this;
+    if (metrics === undefined) return false;
     const { inputTokens, cacheReadTokens, cacheWrite5mTokens, cacheWrite1hTokens, outputTokens } = this.value;
     const written = cacheWrite5mTokens + cacheWrite1hTokens;
     const differs = (name: string, ...known: readonly number[]): boolean => {
-      const told = this.metrics.get(name);
+      const told = metrics.get(name);
       return told !== undefined && this.counts.get(name) !== undefined && !known.includes(told);
     };
     return (
@@ -87,11 +96,13 @@ export class AnthropicUsage {
 
   /** One of {@link METRIC_PATHS}, whole; taken where `usage` says nothing of it. */
   metric(path: string, kind: ScalarKind, token: JsonToken): void {
+    this.metrics ??= new TokenCounts();
     this.metrics.hear(METRICS[path] ?? path, kind, token);
   }
 
   acceptMetrics(): void {
-    this.metrics.accept();
+    this.metrics?.accept();
+    this.summed = undefined;
   }
 
   /** `path` without the prefix. */
@@ -101,7 +112,7 @@ export class AnthropicUsage {
       if (!this.iteration) return;
       if (field === 'type') this.iteration.type = tokenText(token);
       else this.iteration.counts[field] = this.counts.read(kind, token) ?? 0;
-    } else if (path === `${TOOL}*`) {
+    } else if (path === TOOLS) {
       if (TOOL_NAME.test(name)) this.counts.hear(TOOL + name, kind, token);
     } else if (path !== 'iterations') {
       this.counts.hear(path, kind, token);
@@ -111,7 +122,7 @@ export class AnthropicUsage {
   open(path: string): void {
     if (path === 'iterations') this.waiting = {};
     else if (path === ITERATION) this.iteration = { type: '', counts: {} };
-    else if (path !== `${TOOL}*` && !path.startsWith(ITERATION)) this.counts.suspicious = true;
+    else if (path !== TOOLS && !path.startsWith(ITERATION)) this.counts.suspicious = true;
   }
 
   close(path: string): void {
@@ -125,19 +136,24 @@ export class AnthropicUsage {
   accept(): void {
     this.counts.accept();
     this.compaction = this.waiting ?? this.compaction;
+    this.summed = undefined;
     this.drop();
   }
 
   drop(): void {
     this.counts.drop();
-    this.metrics.drop();
+    this.metrics?.drop();
     this.iteration = undefined;
     this.waiting = undefined;
   }
 
   get value(): Usage {
-    const reported = classes((name) => this.counts.get(name) ?? this.metrics.get(name));
-    const compaction = classes((name) => this.compaction[name]);
+    return (this.summed ??= this.sum());
+  }
+
+  private sum(): Usage {
+    const reported = classes((name) => this.counts.get(name) ?? this.metrics?.get(name));
+    const compaction = this.compaction === NOTHING ? NO_USAGE : classes((name) => this.compaction[name]);
     const output = reported.outputTokens + compaction.outputTokens;
     return safe({
       inputTokens: reported.inputTokens + compaction.inputTokens,
@@ -151,7 +167,7 @@ export class AnthropicUsage {
   }
 }
 
-function classes(count: (name: string) => number | undefined): Omit<Usage, 'serverTools'> {
+function classes(count: CountOf): Omit<Usage, 'serverTools'> {
   const write5m = count(WRITE_5M) ?? 0;
   const write1h = count(WRITE_1H) ?? 0;
   const written = count('cache_creation_input_tokens') ?? write5m + write1h;

@@ -76,7 +76,7 @@ class GeminiReader implements AnswerReader, DocumentSink {
   private blocked = false;
   private typed = false;
   private counted = false;
-  private readonly heard: Heard = { ...SILENCE };
+  private heard: Heard = { ...SILENCE };
   /** The candidate at hand. */
   private index = 0;
   private ends = false;
@@ -213,7 +213,7 @@ class GeminiReader implements AnswerReader, DocumentSink {
 
   drop(): void {
     this.counts.drop();
-    Object.assign(this.heard, SILENCE);
+    this.heard = { ...SILENCE };
   }
 }
 

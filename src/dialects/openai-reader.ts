@@ -18,6 +18,8 @@ const SPOKEN = [
 ];
 const TEXTS = new Set(['delta', 'message'].flatMap((of) => SPOKEN.map((name) => `choices[].${of}.${name}`)));
 
+const OBJECT_OF_ERROR = 'error';
+
 const DOCUMENT = compilePaths([
   'error',
   'error.message',
@@ -78,7 +80,7 @@ class OpenaiReader implements AnswerReader, DocumentSink {
   private readonly embeds: boolean;
   private readonly documents: AnswerDocuments;
   private readonly counts = new TokenCounts();
-  private readonly heard: Heard = { ...SILENCE };
+  private heard: Heard = { ...SILENCE };
   private generated = 0;
   private begun = 0;
   private finished = 0;
@@ -150,7 +152,10 @@ class OpenaiReader implements AnswerReader, DocumentSink {
       if (kind === 'string') this.heard.error = { type: '', code: '', message: tokenText(token) };
     } else if (path.startsWith('error.') && this.heard.error) {
       this.heard.error[path.slice('error.'.length) as 'type' | 'code' | 'message'] = textOf(kind, token);
-    } else if (path === 'object' || path === 'type' || path === 'code' || path === 'message') {
+    } else if (path === 'object') {
+      // Every chunk has one; only an error's is of interest.
+      this.heard.object = token.decodedBytes === OBJECT_OF_ERROR.length ? textOf(kind, token) : '';
+    } else if (path === 'type' || path === 'code' || path === 'message') {
       this.heard[path] = textOf(kind, token);
     }
   }
@@ -184,7 +189,7 @@ class OpenaiReader implements AnswerReader, DocumentSink {
   document(): void {
     const { begun, finished, typed, error, object } = this.heard;
     if (error) this.failure ??= openaiFailure(error);
-    else if (object === 'error') this.failure ??= openaiFailure(this.heard);
+    else if (object === OBJECT_OF_ERROR) this.failure ??= openaiFailure(this.heard);
     this.begun |= begun;
     this.finished |= finished;
     this.typed ||= typed;
@@ -199,7 +204,7 @@ class OpenaiReader implements AnswerReader, DocumentSink {
 
   drop(): void {
     this.counts.drop();
-    Object.assign(this.heard, SILENCE);
+    this.heard = { ...SILENCE };
   }
 }
 

@@ -8,6 +8,8 @@ const SHORT = 32;
 /** A view of four bytes at a time is made where at least so many bytes are left; after that it is there. */
 const WORTH_A_VIEW = 1024;
 
+const NO_WORDS = new Int32Array(0);
+
 /**
  * Finds where a run of plain bytes ends, one after the other in the same bytes. A request's body is for the greater part
  * such runs, so after its beginning a run is looked through four bytes at a time.
@@ -16,7 +18,7 @@ const WORTH_A_VIEW = 1024;
  */
 export class PlainRun {
   private bytes: Uint8Array | undefined;
-  private words: Int32Array = new Int32Array(0);
+  private words: Int32Array = NO_WORDS;
   private aligned = 0;
 
   /** The index of the first byte that is not plain; `to` when there is none before. */

@@ -11,8 +11,8 @@ export class TokenCounts {
   /** A count was no non-negative safe integer; it was ignored. */
   suspicious = false;
 
-  private readonly known = new Map<string, number>();
-  private readonly waiting = new Map<string, number>();
+  private known = new Map<string, number>();
+  private waiting = new Map<string, number>();
 
   /** How many names are kept at most: an upstream may invent them. */
   private static readonly MAX = 64;
@@ -39,9 +39,13 @@ export class TokenCounts {
 
   accept(): void {
     if (this.waiting.size === 0) return;
+    this.reported = true;
+    if (this.known.size === 0) {
+      [this.known, this.waiting] = [this.waiting, this.known];
+      return;
+    }
     for (const [name, count] of this.waiting) {
       if (this.known.size < TokenCounts.MAX || this.known.has(name)) this.known.set(name, count);
-      this.reported = true;
     }
     this.waiting.clear();
   }
@@ -52,8 +56,11 @@ export class TokenCounts {
 
   /** Counts whose names begin with `prefix`, without it. */
   under(prefix: string): Record<string, number> {
-    const entries = [...this.known].filter(([name]) => name.startsWith(prefix));
-    return Object.fromEntries(entries.map(([name, count]) => [name.slice(prefix.length), count]));
+    const entries: [string, number][] = [];
+    for (const [name, count] of this.known) {
+      if (name.startsWith(prefix)) entries.push([name.slice(prefix.length), count]);
+    }
+    return Object.fromEntries(entries);
   }
 }
 
