@@ -14,6 +14,9 @@ export interface Cost {
   readonly chargedNanos: bigint | null;
 }
 
+/** Of so many models the prices are known by name; a name may be a client's own. */
+const MOST_RANKED = 1_000;
+
 /** What a bigint column holds; a usage that costs more is none that anybody will be billed for. */
 const MOST_NANOS = 2n ** 63n - 1n;
 
@@ -27,6 +30,8 @@ export class PriceBook implements OnModuleInit {
   /** By `kind model`, in the order they were written. */
   private readonly seeded = new Map<string, StoredPrice[]>();
   private readonly administered = new Map<string, StoredPrice[]>();
+  /** By `kind model`: every list that may hold its price, best first, as far as it was asked for since the last change. */
+  private readonly ranked = new Map<string, readonly (readonly StoredPrice[])[]>();
 
   constructor(
     private readonly prices: PricesRepository,
@@ -62,20 +67,34 @@ export class PriceBook implements OnModuleInit {
    * then the kind's own price before that of any kind; then the latest that has begun.
    */
   find(kind: string, model: string, at: Date): StoredPrice | undefined {
-    for (const shelf of [this.administered, this.seeded]) {
-      for (const name of priceNames(model)) {
-        for (const owner of [kind, ANY_KIND]) {
-          const row = inForce(shelf.get(`${owner} ${name}`) ?? [], at);
-          if (row !== undefined) return row;
-        }
-      }
+    for (const rows of this.ranking(kind, model)) {
+      const row = inForce(rows, at);
+      if (row !== undefined) return row;
     }
     return undefined;
+  }
+
+  private ranking(kind: string, model: string): readonly (readonly StoredPrice[])[] {
+    const key = `${kind} ${model}`;
+    const known = this.ranked.get(key);
+    if (known !== undefined) return known;
+    const lists = [this.administered, this.seeded].flatMap((shelf) =>
+      priceNames(model).flatMap((name) =>
+        [kind, ANY_KIND].flatMap((owner) => {
+          const rows = shelf.get(`${owner} ${name}`);
+          return rows === undefined ? [] : [rows];
+        }),
+      ),
+    );
+    if (this.ranked.size === MOST_RANKED) this.ranked.clear();
+    this.ranked.set(key, lists);
+    return lists;
   }
 
   private add(row: StoredPrice): void {
     if (this.ids.has(row.id)) return;
     this.ids.add(row.id);
+    this.ranked.clear();
     const shelf = row.source === BY_ADMINISTRATOR ? this.administered : this.seeded;
     const name = `${row.kind} ${row.model}`;
     const rows = shelf.get(name) ?? [];

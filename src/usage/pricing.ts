@@ -37,29 +37,34 @@ export function costOf(usage: Usage, price: Price): bigint | null {
   const cacheWrite5m = count(usage.cacheWrite5mTokens);
   const cacheWrite1h = count(usage.cacheWrite1hTokens);
   const output = count(usage.outputTokens);
-  const reasoning = least(count(usage.reasoningTokens), output);
+  const reasoning = Math.min(count(usage.reasoningTokens), output);
 
-  const rates = ratesFor(price, input + cacheRead + cacheWrite5m + cacheWrite1h);
-  const parts: (readonly [bigint, bigint | undefined])[] = [
-    [input, rates.input],
-    [cacheRead, rates.cacheRead],
-    [cacheWrite5m, rates.cacheWrite5m],
-    [cacheWrite1h, rates.cacheWrite1h],
-    [output - reasoning, rates.output],
-    [reasoning, rates.reasoning ?? rates.output],
+  const rates = ratesFor(price, usage);
+  const parts = [
+    charge(input, rates.input),
+    charge(cacheRead, rates.cacheRead),
+    charge(cacheWrite5m, rates.cacheWrite5m),
+    charge(cacheWrite1h, rates.cacheWrite1h),
+    charge(output - reasoning, rates.output),
+    charge(reasoning, rates.reasoning ?? rates.output),
   ];
   for (const [tool, units] of Object.entries(usage.serverTools)) {
     const perThousand = price.serverTools?.[tool];
-    parts.push([count(units), perThousand === undefined ? undefined : perThousand * 1000n]);
+    parts.push(charge(count(units), perThousand === undefined ? undefined : perThousand * 1000n));
   }
 
   let millionths = 0n;
-  for (const [tokens, rate] of parts) {
-    if (tokens === 0n) continue;
-    if (rate === undefined) return null;
-    millionths += tokens * rate;
+  for (const part of parts) {
+    if (part === null) return null;
+    if (part !== 0n) millionths += part;
   }
   return (millionths + 500_000n) / 1_000_000n;
+}
+
+/** Null: something was used that has no price. */
+function charge(units: number, rate: bigint | undefined): bigint | null {
+  if (units === 0) return 0n;
+  return rate === undefined ? null : BigInt(units) * rate;
 }
 
 /** Of the rate of plain input; the dearest that a vendor asks for is Anthropic's for an hour (pricing.spec.ts). */
@@ -118,16 +123,18 @@ function larger(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
 }
 
-function ratesFor(price: Price, inputTokens: bigint): RatesOf<bigint> {
-  let rates: RatesOf<bigint> = price;
-  for (const tier of price.longContext ?? []) if (inputTokens > BigInt(tier.above)) rates = tier;
-  return rates;
+function ratesFor(price: Price, usage: Usage): RatesOf<bigint> {
+  const tiers = price.longContext ?? [];
+  if (tiers.length === 0) return price;
+  const { inputTokens, cacheReadTokens, cacheWrite5mTokens, cacheWrite1hTokens } = usage;
+  // Together they may be more than a number tells apart.
+  const whole = [inputTokens, cacheReadTokens, cacheWrite5mTokens, cacheWrite1hTokens].reduce(
+    (sum, tokens) => sum + BigInt(count(tokens)),
+    0n,
+  );
+  return tiers.findLast(({ above }) => whole > BigInt(above)) ?? price;
 }
 
-function count(tokens: number): bigint {
-  return Number.isSafeInteger(tokens) && tokens > 0 ? BigInt(tokens) : 0n;
-}
-
-function least(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
+function count(tokens: number): number {
+  return Number.isSafeInteger(tokens) && tokens > 0 ? tokens : 0;
 }
