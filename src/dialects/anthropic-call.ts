@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { readString, readWhole, refuseOtherCase, requireField } from './body-fields.ts';
+import { readString, readWhole, requireField, Spellings } from './body-fields.ts';
 import { allowedHeaders, allowedQuery, checkSingle } from './call-headers.ts';
 import type { Call, Session, Span } from './dialect.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, readValue, scanBody } from './json-scan.ts';
 import type { PrefixShape } from './cacheable-prefix.ts';
+import { HeaderList } from './header-list.ts';
 import { checkModelName } from './model-name.ts';
 import { sessionInUserId, sessionOf } from './session.ts';
 
@@ -17,7 +18,7 @@ export interface AnthropicInput {
 }
 
 /** What Anthropic's clients say that means something upstream: SDKs, Claude Code, the AI SDK. */
-const HEADERS = [
+const HEADERS = new HeaderList(
   'accept',
   'content-type',
   'user-agent',
@@ -27,7 +28,10 @@ const HEADERS = [
   'x-app',
   'x-claude-code-session-id',
   'x-stainless-*',
-];
+);
+
+/** Whatever is read here. */
+const NAMES = new Spellings('model', 'messages', 'max_tokens', 'stream');
 
 /** What an account in another envelope (Bedrock) moves, or has to look at for that. */
 const EDITED = ['stream', 'anthropic_version', 'anthropic_beta', 'max_tokens', 'thinking'];
@@ -58,7 +62,7 @@ export async function readAnthropicCall(input: AnthropicInput): Promise<Call> {
 
   const counting = operation === 'count';
   const scan = await scanBody(body, WATCHED, counting ? undefined : MESSAGES_PREFIX);
-  refuseOtherCase(scan, ['model', 'messages', 'max_tokens', 'stream']);
+  NAMES.refuseOthers(scan);
   const model = requireField(scan, 'model', 'string');
   requireField(scan, 'messages', 'array');
   return {
@@ -72,7 +76,7 @@ export async function readAnthropicCall(input: AnthropicInput): Promise<Call> {
     carries: scan.carries,
     framing: !counting && readStream(body, scan) ? 'sse' : 'json',
     maxOutputTokens: counting ? undefined : readMaxTokens(body, scan),
-    ...(!counting && { session: messagesSession(input.headers, body, scan, USER_ID) }),
+    session: counting ? undefined : messagesSession(input.headers, body, scan, USER_ID),
     headers,
     query,
     body,
@@ -110,6 +114,7 @@ function readMaxTokens(body: Buffer, scan: BodyScan): number {
 }
 
 function otherModels(body: Buffer, scan: BodyScan): string[] {
+  if (scan.found.length === 0) return [];
   const named = scan.found.filter(({ path }) => OTHER_MODELS.includes(path));
   const names = named.map((found) => checkModelName(readString(body, found, found.path), found.path));
   return [...new Set(names)];

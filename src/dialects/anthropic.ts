@@ -1,6 +1,7 @@
 import { anthropicReader } from './anthropic-reader.ts';
 import type { AnswerFailure, Dialect, DialectError, ErrorKind } from './dialect.ts';
 import { errorIn } from './error-object.ts';
+import { HeaderList } from './header-list.ts';
 
 /** Anthropic's error types (docs, "Errors"; `ErrorType` in @anthropic-ai/sdk 1.12). */
 const TYPES: Readonly<Record<ErrorKind, string>> = {
@@ -22,14 +23,14 @@ const TYPES: Readonly<Record<ErrorKind, string>> = {
 /** Anthropic Messages. The account's organisation id is not the client's business and stays behind. */
 export const anthropic: Dialect = {
   name: 'anthropic',
-  answerHeaders: [
+  answerHeaders: new HeaderList(
     'content-type',
     'request-id',
     'anthropic-ratelimit-*',
     'retry-after',
     'retry-after-ms',
     'x-should-retry',
-  ],
+  ),
   contentType: (framing) => (framing === 'sse' ? 'text/event-stream' : 'application/json'),
   reader: anthropicReader,
   errorBody,

@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { checkKind, readString, readWhole, refuseOtherCase, requireField } from './body-fields.ts';
+import { checkKind, readString, readWhole, requireField, Spellings } from './body-fields.ts';
 import { MESSAGES_PREFIX, messagesSession } from './anthropic-call.ts';
 import type { PrefixShape } from './cacheable-prefix.ts';
 import { allowedHeaders } from './call-headers.ts';
 import { type Call, CallError } from './dialect.ts';
+import { HeaderList } from './header-list.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, type Found, scanBody } from './json-scan.ts';
 import { checkModelName } from './model-name.ts';
@@ -22,7 +23,16 @@ export interface BedrockInput {
 }
 
 /** What is said beside the body: guardrail, trace, latency, service tier. The client's signature stays behind. */
-const HEADERS = ['accept', 'content-type', 'user-agent', 'x-amzn-bedrock-*'];
+const HEADERS = new HeaderList('accept', 'content-type', 'user-agent', 'x-amzn-bedrock-*');
+
+/** Whatever is read here, or refused. */
+const INVOKED_NAMES = new Spellings('model', 'messages', 'max_tokens', 'anthropic_version');
+const CONVERSED_NAMES = new Spellings(
+  'messages',
+  'inferenceConfig',
+  'additionalModelRequestFields',
+  'modelId',
+);
 
 /** Models named beside the one of the path, as in the Messages API. */
 const OTHER_MODELS = ['fallbacks[].model', 'tools[].model'];
@@ -84,7 +94,7 @@ async function readInvoke(
   headers: IncomingHttpHeaders,
 ): Promise<Told> {
   const scan = await scanBody(body, INVOKED, operation === 'generate' ? MESSAGES_PREFIX : undefined);
-  refuseOtherCase(scan, ['model', 'messages', 'max_tokens', 'anthropic_version']);
+  INVOKED_NAMES.refuseOthers(scan);
   // The service refuses it as extraneous; whoever stands in its place must not run another model for it.
   if (scan.members.has('model')) throw new CallError('model: belongs into the path, not into the body');
   if (!scan.members.has('anthropic_version')) {
@@ -107,7 +117,7 @@ async function readInvoke(
 /** Only the model is required (`ConverseRequest` in @aws-sdk/client-bedrock-runtime 3.1164): a prompt's ARN holds the rest. */
 async function readConverse(body: Buffer, headers: IncomingHttpHeaders): Promise<Told> {
   const scan = await scanBody(body, CONVERSED, CONVERSE_PREFIX);
-  refuseOtherCase(scan, ['messages', 'inferenceConfig', 'additionalModelRequestFields', 'modelId']);
+  CONVERSED_NAMES.refuseOthers(scan);
   if (scan.members.has('modelId')) throw new CallError('modelId: belongs into the path, not into the body');
   const messages = scan.members.get('messages');
   if (messages !== undefined) checkKind(messages, 'messages', ['array', 'null']);

@@ -9,19 +9,20 @@ import {
 } from './bedrock-errors.ts';
 import type { AnswerReader, Dialect, Framing, Operation } from './dialect.ts';
 import { type EventMeter, eventStreamReader } from './event-stream-reader.ts';
+import { HeaderList } from './header-list.ts';
 import { chunkEvent, oneLine } from './invoke-chunk.ts';
 
 export const EVENT_STREAM = 'application/vnd.amazon.eventstream';
 
 /** Of the runtime's answers; other `x-amzn-*` headers would tell of the account. */
-export const BEDROCK_ANSWER_HEADERS = [
+export const BEDROCK_ANSWER_HEADERS = new HeaderList(
   'content-type',
   'x-amzn-requestid',
   'x-amzn-errortype',
   'x-amzn-bedrock-*',
   'retry-after',
   'retry-after-ms',
-];
+);
 
 /** InvokeModel and InvokeModelWithResponseStream for Claude: the Messages API in AWS' envelope. */
 export const bedrockInvoke: Dialect = {

@@ -32,11 +32,20 @@ export function readWhole(body: Buffer, member: Member, field: string, min: numb
  * Some servers read names without regard to case. A body that spells one of these names in another case as well
  * could be read there in another way than here.
  */
-export function refuseOtherCase(scan: BodyScan, fields: readonly string[]): void {
-  for (const name of scan.members.keys()) {
-    const folded = fold(name);
-    if (fields.some((field) => field !== name && fold(field) === folded)) {
-      throw new CallError(`${name}: must be written as ${fields.find((field) => fold(field) === folded)}`);
+export class Spellings {
+  private readonly fields: ReadonlySet<string>;
+  private readonly byFolded: ReadonlyMap<string, string>;
+
+  constructor(...fields: readonly string[]) {
+    this.fields = new Set(fields);
+    this.byFolded = new Map(fields.map((field) => [fold(field), field]));
+  }
+
+  refuseOthers(scan: BodyScan): void {
+    for (const name of scan.members.keys()) {
+      if (this.fields.has(name)) continue;
+      const field = this.byFolded.get(fold(name));
+      if (field !== undefined) throw new CallError(`${name}: must be written as ${field}`);
     }
   }
 }

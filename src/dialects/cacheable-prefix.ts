@@ -34,6 +34,7 @@ const HOUR = Buffer.from('1h');
 const ROLE = Buffer.from('role');
 const TYPE = Buffer.from('type');
 const TTL = Buffer.from('ttl');
+const MARKS = { cache_control: Buffer.from('cache_control'), cachePoint: Buffer.from('cachePoint') };
 
 /**
  * Follows the one pass over a body and notes where the prefix stands that a conversation's calls have in common and
@@ -61,7 +62,7 @@ export class CacheablePrefix {
   private isUser: boolean | undefined;
 
   constructor(private readonly shape: PrefixShape) {
-    this.mark = shape.mark && Buffer.from(shape.mark);
+    this.mark = shape.mark && MARKS[shape.mark];
   }
 
   /** A name of the body itself. */

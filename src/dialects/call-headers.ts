@@ -1,22 +1,22 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { CallError } from './dialect.ts';
+import type { HeaderList } from './header-list.ts';
 
 /** What a header's value may hold; anything else would be a way to write headers of one's own. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const QUERY_VALUE = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
- * The request headers of an allow-list (lower case; a trailing `*` stands for any ending). Everything else stays
- * behind: credentials, cookies, hop-by-hop headers, `accept-encoding`, and what fetch adds by itself.
+ * The request headers of an allow-list. Everything else stays behind: credentials, cookies, hop-by-hop headers,
+ * `accept-encoding`, and what fetch adds by itself.
  * @throws CallError for a value that no header may have.
  */
-export function allowedHeaders(
-  headers: IncomingHttpHeaders,
-  allowed: readonly string[],
-): Record<string, string> {
+export function allowedHeaders(headers: IncomingHttpHeaders, allowed: HeaderList): Record<string, string> {
   const kept: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || !allowed.some((entry) => isAllowed(entry, name))) continue;
+  for (const name of Object.keys(headers)) {
+    if (!allowed.has(name)) continue;
+    const value = headers[name];
+    if (value === undefined) continue;
     const text = Array.isArray(value) ? value.join(', ') : value;
     if (!VALUE.test(text)) throw new CallError(`${name}: must not hold control characters`);
     kept[name] = text;
@@ -30,14 +30,23 @@ export function checkSingle(
   headers: IncomingHttpHeaders,
   rawHeaders: readonly string[] | undefined,
 ): void {
-  const lines = (rawHeaders ?? []).filter((text, i) => i % 2 === 0 && text.toLowerCase() === name).length;
-  if (lines > 1 || String(headers[name] ?? '').includes(',')) {
+  if (linesOf(name, rawHeaders ?? []) > 1 || String(headers[name] ?? '').includes(',')) {
     throw new CallError(`${name}: must be given once`);
   }
 }
 
+function linesOf(name: string, rawHeaders: readonly string[]): number {
+  let lines = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const text = rawHeaders[i]!;
+    if (text.length === name.length && text.toLowerCase() === name) lines += 1;
+  }
+  return lines;
+}
+
 /** The parameters named, in this order, as a query string. @throws CallError for a strange value or two of them. */
 export function allowedQuery(query: URLSearchParams, names: readonly string[]): string {
+  if (query.size === 0) return '';
   const kept: string[] = [];
   for (const name of names) {
     const values = new Set(query.getAll(name));
@@ -48,8 +57,4 @@ export function allowedQuery(query: URLSearchParams, names: readonly string[]): 
     kept.push(`${name}=${value}`);
   }
   return kept.join('&');
-}
-
-function isAllowed(entry: string, name: string): boolean {
-  return entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : name === entry;
 }

@@ -165,8 +165,8 @@ export interface ModelCard {
 /** A wire format as the doors and the pipeline use it. Reading calls differs by door and stands beside each. */
 export interface Dialect {
   readonly name: DialectName;
-  /** Answer headers of the upstream that pass to the client with any status (lower case; a trailing `*` is a prefix). */
-  readonly answerHeaders: readonly string[];
+  /** Answer headers of the upstream that pass to the client with any status. */
+  readonly answerHeaders: Pick<ReadonlySet<string>, 'has'>;
   /** The content-type (essence, lower case) that a 2xx answer of this framing must have. */
   contentType(framing: Framing): string;
   reader(operation: Operation, framing: Framing): AnswerReader;

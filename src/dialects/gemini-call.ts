@@ -3,6 +3,7 @@ import { checkKind, readString, readWhole, requireField } from './body-fields.ts
 import type { PrefixShape } from './cacheable-prefix.ts';
 import { allowedHeaders, allowedQuery } from './call-headers.ts';
 import { type Call, CallError, type Framing, type Operation, type Session, type Span } from './dialect.ts';
+import { HeaderList } from './header-list.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, type Found, scanBody } from './json-scan.ts';
 import { checkModelName } from './model-name.ts';
@@ -18,7 +19,13 @@ export interface GeminiInput {
   readonly body: Buffer;
 }
 
-const HEADERS = ['accept', 'content-type', 'user-agent', 'x-goog-api-client', 'x-server-timeout'];
+const HEADERS = new HeaderList(
+  'accept',
+  'content-type',
+  'user-agent',
+  'x-goog-api-client',
+  'x-server-timeout',
+);
 
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   generateContent: 'generate',

@@ -1,6 +1,7 @@
 import type { AnswerFailure, Dialect, DialectError, ErrorKind } from './dialect.ts';
 import { errorIn } from './error-object.ts';
 import { geminiReader } from './gemini-reader.ts';
+import { HeaderList } from './header-list.ts';
 
 /** Google's canonical error codes (google.rpc.Code), as the Gemini API names them in `error.status`. */
 const STATUSES: Readonly<Record<ErrorKind, string>> = {
@@ -30,7 +31,7 @@ const SPENT = [
 /** The Gemini API (generativelanguage). */
 export const gemini: Dialect = {
   name: 'gemini',
-  answerHeaders: ['content-type', 'x-gemini-service-tier', 'retry-after', 'retry-after-ms'],
+  answerHeaders: new HeaderList('content-type', 'x-gemini-service-tier', 'retry-after', 'retry-after-ms'),
   contentType: (framing) => (framing === 'sse' ? 'text/event-stream' : 'application/json'),
   reader: geminiReader,
   errorBody,

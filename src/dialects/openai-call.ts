@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { checkKind, readString, readWhole, refuseOtherCase, requireField } from './body-fields.ts';
+import { checkKind, readString, readWhole, requireField, Spellings } from './body-fields.ts';
 import type { PrefixShape } from './cacheable-prefix.ts';
 import { allowedHeaders } from './call-headers.ts';
 import { type Call, CallError, type Operation } from './dialect.ts';
+import { HeaderList } from './header-list.ts';
 import { compilePaths } from './json-paths.ts';
 import { type BodyScan, readValue, scanBody } from './json-scan.ts';
 import { checkModelName } from './model-name.ts';
@@ -18,14 +19,14 @@ export interface OpenaiInput {
  * What OpenAI's clients say that means something upstream. `openai-organization` and `openai-project` choose who pays
  * and belong to the account; `x-client-request-id` is the client's own (docs, "Debugging requests").
  */
-const HEADERS = [
+const HEADERS = new HeaderList(
   'accept',
   'content-type',
   'user-agent',
   'openai-beta',
   'x-client-request-id',
   'x-stainless-*',
-];
+);
 
 /** Fields that ask for something the relay does not keep from one call to the next. */
 const STATEFUL = ['previous_response_id', 'conversation', 'prompt'];
@@ -37,7 +38,7 @@ const OTHER_MODELS = ['models[]', 'fallbacks[]', 'fallbacks[].model'];
 const WATCHED = compilePaths([...EDITED, ...OTHER_MODELS]);
 
 /** Whatever is read here, or refused. */
-const NAMES = [
+const NAMES = new Spellings(
   'model',
   'models',
   'fallbacks',
@@ -51,7 +52,7 @@ const NAMES = [
   'max_output_tokens',
   'background',
   ...STATEFUL,
-];
+);
 
 interface Route {
   readonly dialect: 'openai' | 'openai-responses';
@@ -84,7 +85,7 @@ export async function readOpenaiCall({ route, headers, body }: OpenaiInput): Pro
   const { dialect, operation, prefix, check } = ROUTES[route];
   const allowed = allowedHeaders(headers, HEADERS);
   const scan = await scanBody(body, WATCHED, prefix);
-  refuseOtherCase(scan, NAMES);
+  NAMES.refuseOthers(scan);
   const model = requireField(scan, 'model', 'string');
   const maxOutputTokens = check(body, scan);
   const streams = operation === 'generate' && isTrue(body, scan, 'stream');
@@ -114,6 +115,7 @@ function cacheKey(scan: BodyScan): NamedSession {
 }
 
 function otherModels(body: Buffer, scan: BodyScan): string[] {
+  if (scan.found.length === 0) return [];
   const named = scan.found.filter(({ path, kind }) => OTHER_MODELS.includes(path) && kind === 'string');
   const names = named.map((found) => checkModelName(readString(body, found, found.path), found.path));
   return [...new Set(names)];

@@ -1,4 +1,5 @@
 import type { Dialect, DialectError, ErrorKind } from './dialect.ts';
+import { HeaderList } from './header-list.ts';
 import { readOpenaiError } from './openai-failure.ts';
 import { openaiReader } from './openai-reader.ts';
 
@@ -23,7 +24,7 @@ const ERRORS: Readonly<Record<ErrorKind, readonly [type: string, code: string | 
  * Of the upstream's headers the client gets what tells of the answer; `openai-organization` and `openai-project` name
  * the account and stay behind.
  */
-export const OPENAI_ANSWER_HEADERS = [
+export const OPENAI_ANSWER_HEADERS = new HeaderList(
   'content-type',
   'x-request-id',
   'openai-processing-ms',
@@ -32,7 +33,7 @@ export const OPENAI_ANSWER_HEADERS = [
   'retry-after',
   'retry-after-ms',
   'x-should-retry',
-];
+);
 
 /** Chat completions and embeddings. */
 export const openai: Dialect = {

@@ -35,11 +35,13 @@ export function sessionOf(
 ): Session | undefined {
   const forAnHour = scan.prefix?.forAnHour ?? false;
   for (const [header, source] of HEADERS) {
-    const name = sessionName(String(headers[header] ?? ''));
+    const said = headers[header];
+    const name = said === undefined ? undefined : sessionName(String(said));
     if (name !== undefined) return { source, name, forAnHour };
   }
   for (const { source, member, read = sessionName } of named) {
-    const text = member && textAt(body, member);
+    if (member === undefined) continue;
+    const text = textAt(body, member);
     const name = sessionName((text && read(text)) ?? '');
     if (name !== undefined) return { source, name, forAnHour };
   }

@@ -7,8 +7,11 @@ export function rawPathOf(request: IncomingMessage): string {
   return end < 0 ? url : url.slice(0, end);
 }
 
+const NO_QUERY = new URLSearchParams();
+
+/** To be read, not changed: requests without any share one. */
 export function queryOf(request: IncomingMessage): URLSearchParams {
   const url = request.url ?? '/';
   const start = url.indexOf('?');
-  return new URLSearchParams(start < 0 ? '' : url.slice(start + 1));
+  return start < 0 ? NO_QUERY : new URLSearchParams(url.slice(start + 1));
 }
