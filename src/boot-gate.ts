@@ -1,4 +1,4 @@
-import type { RequestHandler } from 'express';
+import type { RequestListener } from 'node:http';
 
 /**
  * Who comes between the taking of the port and the end of the start waits for it, since whoever listens has its
@@ -8,13 +8,16 @@ export class BootGate {
   private isOpen = false;
   private readonly waiting: (() => void)[] = [];
 
-  readonly middleware: RequestHandler = (_request, _response, next) => {
-    if (this.isOpen) next();
-    else this.waiting.push(next);
-  };
+  /** Stands before every route. */
+  before(listener: RequestListener): RequestListener {
+    return (request, response) => {
+      if (this.isOpen) listener(request, response);
+      else this.waiting.push(() => listener(request, response));
+    };
+  }
 
   open(): void {
     this.isOpen = true;
-    for (const next of this.waiting.splice(0)) next();
+    for (const enter of this.waiting.splice(0)) enter();
   }
 }

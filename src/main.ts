@@ -82,9 +82,7 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
     acceptMs: env.drainAcceptSeconds * 1000,
     drainMs: env.drainSeconds * 1000,
   });
-  http.use(shutdown.middleware);
   const gate = new BootGate();
-  http.use(gate.middleware);
   http.use(['/admin', '/docs', '/openapi.json', '/health'], helmet({ contentSecurityPolicy: false }));
   http.use('/admin', json({ limit: ADMIN_BODY_LIMIT, type: () => true }));
   serveDocs(app);
@@ -100,7 +98,7 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
       noDelay: true,
       keepAlive: true,
     },
-    withSoundHead(http),
+    withSoundHead(shutdown.before(gate.before(http))),
   );
   server.maxHeadersCount = 0;
   const { requestHeadersMs: headersMs, writeStallMs } = env.clocks;

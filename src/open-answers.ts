@@ -11,18 +11,14 @@ export class OpenAnswers {
   private waiting: (() => void)[] = [];
 
   add(response: ServerResponse): void {
-    const { socket } = response.req;
-    const over = (): void => {
-      response.off('close', over);
-      socket.off('close', over);
-      this.open.delete(response);
-      if (this.open.size > 0) return;
-      for (const wake of this.waiting.splice(0)) wake();
-    };
+    const over = (): void => this.over(response);
     this.open.add(response);
     response.on('close', over);
+    if (response.socket !== null) return;
     // The answer to a pipelined request has no socket before its turn, and is not told when the connection goes.
-    if (response.socket === null) socket.setMaxListeners(0).on('close', over);
+    const { socket } = response.req;
+    socket.setMaxListeners(0).on('close', over);
+    response.on('close', () => socket.off('close', over));
   }
 
   /** Resolves when none is open, or when `ms` have passed. */
@@ -34,5 +30,11 @@ export class OpenAnswers {
       timer = setTimeout(resolve, ms);
     });
     clearTimeout(timer);
+  }
+
+  private over(response: ServerResponse): void {
+    this.open.delete(response);
+    if (this.open.size > 0 || this.waiting.length === 0) return;
+    for (const wake of this.waiting.splice(0)) wake();
   }
 }

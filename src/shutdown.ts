@@ -1,5 +1,4 @@
-import type { RequestHandler } from 'express';
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import type { H2c } from './h2c/h2c.ts';
 import type { Readiness } from './health/readiness.ts';
 import { OpenAnswers } from './open-answers.ts';
@@ -38,11 +37,13 @@ export class Shutdown {
    * Stands before every route. Tells kept-alive clients to come back on another connection, so that none sends into a
    * closing socket.
    */
-  readonly middleware: RequestHandler = (_request, response, next) => {
-    this.answers.add(response);
-    if (this.draining) response.setHeader('connection', 'close');
-    next();
-  };
+  before(listener: RequestListener): RequestListener {
+    return (request, response) => {
+      this.answers.add(response);
+      if (this.draining) response.setHeader('connection', 'close');
+      listener(request, response);
+    };
+  }
 
   async run(server: Server, h2c: H2c): Promise<void> {
     this.draining = true;

@@ -21,7 +21,7 @@ export class Exchange {
   /** Known once the call was read. */
   lane: Lane = 'generate';
   /** Lets the request body go, once: after the answer's head no attempt can need it again. */
-  forgetBody: () => void = () => undefined;
+  forgetBody: () => void = nothingToForget;
   /** Attempts begun so far. */
   attempts = 0;
   /** What its admission holds of its key and teams, in nano-dollars; null: nothing is held, or it is not admitted. */
@@ -45,3 +45,5 @@ export class Exchange {
     this.receivedAt = context.receivedAt;
   }
 }
+
+export function nothingToForget(): void {}

@@ -4,7 +4,7 @@ import { type Call, NO_USAGE } from '../dialects/dialect.ts';
 import { Assigner } from './assigner.ts';
 import { Attempt } from './attempt.ts';
 import { CallForms } from './call-forms.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, nothingToForget } from './exchange.ts';
 import { Failover } from './failover.ts';
 import { isOurs, tellKept } from './kept-answer.ts';
 import { lastWord } from './last-word.ts';
@@ -30,7 +30,7 @@ export class Pipeline {
     const forms = new CallForms(call);
     exchange.forgetBody = () => {
       forms.forget();
-      exchange.forgetBody = () => undefined;
+      exchange.forgetBody = nothingToForget;
       release();
     };
     return relayObservable(

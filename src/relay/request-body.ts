@@ -7,6 +7,8 @@ import { RelayError } from '../errors/relay-error.ts';
 /** A body must bring at least this much in each window of the body clock, or be done. */
 const PROGRESS_BYTES = 4096;
 
+const EMPTY = Buffer.alloc(0);
+
 /** A request body in memory and its share of the byte budget, given back once. */
 export interface HeldBody {
   readonly bytes: Buffer;
@@ -38,7 +40,7 @@ export class RequestBodies {
     const share = new Share(this.env.maxBodiesBytes, (bytes) => this.reserve(bytes));
     try {
       share.grow(declared);
-      const bytes = await this.collect(request, share);
+      const bytes = request.complete ? this.whole(request, share) : await this.collect(request, share);
       return { bytes, release: () => share.release() };
     } catch (error) {
       share.release();
@@ -46,10 +48,17 @@ export class RequestBodies {
     }
   }
 
+  /** A body that has come to its end while its key was looked up, as a small one does: there is nothing to wait for. */
+  private whole(request: IncomingMessage, share: Share): Buffer {
+    if (request.destroyed) throw endedEarly();
+    if (request.readableLength > this.env.maxBodyBytes) throw this.tooLarge();
+    share.grow(request.readableLength);
+    return (request.read() as Buffer | null) ?? EMPTY;
+  }
+
   private collect(request: IncomingMessage, share: Share): Promise<Buffer> {
-    const early = (): RelayError => new RelayError('call-invalid', 'The request body ended early');
     // A client that left while its key was looked up: nothing more is told about this request.
-    if (request.destroyed) return Promise.reject(early());
+    if (request.destroyed) return Promise.reject(endedEarly());
     return new Promise((resolve, reject) => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -80,7 +89,7 @@ export class RequestBodies {
         stop();
         resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size));
       };
-      const onClose = (): void => refuse(early());
+      const onClose = (): void => refuse(endedEarly());
       const clock = setInterval(() => {
         if (size - sizeAtWindow < PROGRESS_BYTES) {
           refuse(new RelayError('body-slow', 'The request body came too slowly'));
@@ -102,6 +111,10 @@ export class RequestBodies {
   private tooLarge(): RelayError {
     return new RelayError('body-too-large', `The request body is larger than ${this.env.maxBodyBytes} bytes`);
   }
+}
+
+function endedEarly(): RelayError {
+  return new RelayError('call-invalid', 'The request body ended early');
 }
 
 /** A request that breaks off after its body was read is noticed by its answer. */
