@@ -1,5 +1,6 @@
-import { Counter, type Registry } from 'prom-client';
 import type { Usage } from '../dialects/dialect.ts';
+import type { Families, Family } from './family.ts';
+import type { Count } from './series.ts';
 
 /** What of a settled attempt says whether sessions find their vendor's cache again. */
 export interface CacheEvent {
@@ -13,48 +14,43 @@ export interface CacheEvent {
 
 /** Whether sessions find their cache, and what it costs where they do not. Labels are words of our own and ids of accounts. */
 export class CacheMetrics {
-  private readonly affinity: Counter<'source' | 'result'>;
-  private readonly input: Counter<'account' | 'cache'>;
-  private readonly spilled: Counter<'account'>;
-  private readonly spillCost: Counter<'account'>;
+  private readonly affinity: Family<['source', 'result'], Count>;
+  private readonly input: Family<['account', 'cache'], Count>;
+  private readonly spilled: Family<['account'], Count>;
+  private readonly spillCost: Family<['account'], Count>;
 
-  constructor(registry: Registry) {
-    const registers = [registry];
-    this.affinity = new Counter({
-      name: 'relay_affinity_total',
-      help: 'Attempts settled, by where their session was told and what its binding meant',
-      labelNames: ['source', 'result'],
-      registers,
-    });
-    this.input = new Counter({
-      name: 'relay_account_input_tokens_total',
-      help: "Input tokens by account: read from its vendor's cache, or missed; the share of the first is the cache hit rate",
-      labelNames: ['account', 'cache'],
-      registers,
-    });
-    this.spilled = new Counter({
-      name: 'relay_spilled_attempts_total',
-      help: 'Attempts on this account whose session has its cache on another one',
-      labelNames: ['account'],
-      registers,
-    });
-    this.spillCost = new Counter({
-      name: 'relay_spilled_cost_usd_total',
-      help: 'Cost of attempts on this account whose session has its cache on another one',
-      labelNames: ['account'],
-      registers,
-    });
+  constructor(families: Families) {
+    this.affinity = families.counter(
+      'affinity_total',
+      'Attempts settled, by where their session was told and what its binding meant',
+      ['source', 'result'],
+    );
+    this.input = families.counter(
+      'account_input_tokens_total',
+      "Input tokens by account: read from its vendor's cache, or missed; the share of the first is the cache hit rate",
+      ['account', 'cache'],
+    );
+    this.spilled = families.counter(
+      'spilled_attempts_total',
+      'Attempts on this account whose session has its cache on another one',
+      ['account'],
+    );
+    this.spillCost = families.counter(
+      'spilled_cost_usd_total',
+      'Cost of attempts on this account whose session has its cache on another one',
+      ['account'],
+    );
   }
 
-  attemptEnded({ accountId: account, usage, costNanos, decision }: CacheEvent): void {
+  attemptEnded({ accountId, usage, costNanos, decision }: CacheEvent): void {
     const missed = usage.inputTokens + usage.cacheWrite5mTokens + usage.cacheWrite1hTokens;
-    if (usage.cacheReadTokens > 0) this.input.inc({ account, cache: 'read' }, usage.cacheReadTokens);
-    if (missed > 0) this.input.inc({ account, cache: 'missed' }, missed);
+    if (usage.cacheReadTokens > 0) this.input.of(accountId, 'read').add(usage.cacheReadTokens);
+    if (missed > 0) this.input.of(accountId, 'missed').add(missed);
     if (decision === null) return;
     const { source, result } = decision.affinity;
-    this.affinity.inc({ source, result });
+    this.affinity.of(source, result).add();
     if (result !== 'spill') return;
-    this.spilled.inc({ account });
-    this.spillCost.inc({ account }, Number(costNanos ?? 0n) / 1e9);
+    this.spilled.of(accountId).add();
+    this.spillCost.of(accountId).add(Number(costNanos ?? 0n) / 1e9);
   }
 }
