@@ -13,20 +13,16 @@ export interface RequestContext {
 
 const CLIENT_ID_LENGTH = 128;
 const ids = new RequestIds();
-const contexts = new WeakMap<IncomingMessage, RequestContext>();
+/** On the request itself: a look into a weak map costs more, and each of its entries is the garbage collector's work. */
+const CONTEXT = Symbol('RequestContext');
 
 /** The same context for the whole life of a request. */
-export function contextOf(request: IncomingMessage): RequestContext {
-  let context = contexts.get(request);
-  if (context === undefined) {
-    context = {
-      requestId: ids.next(),
-      clientRequestId: clientIdOf(request),
-      receivedAt: performance.now(),
-    };
-    contexts.set(request, context);
-  }
-  return context;
+export function contextOf(request: IncomingMessage & { [CONTEXT]?: RequestContext }): RequestContext {
+  return (request[CONTEXT] ??= {
+    requestId: ids.next(),
+    clientRequestId: clientIdOf(request),
+    receivedAt: performance.now(),
+  });
 }
 
 function clientIdOf({ headers }: IncomingMessage): string | undefined {

@@ -1,3 +1,4 @@
+import { version } from 'uuid';
 import { RequestIds } from './request-ids.ts';
 
 describe('request ids', () => {
@@ -6,6 +7,7 @@ describe('request ids', () => {
   it('are uuids of version 7 that tell their millisecond', () => {
     const id = new RequestIds(() => AT).next();
     expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(version(id)).toBe(7);
     expect(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toBe(AT);
   });
 
@@ -25,5 +27,20 @@ describe('request ids', () => {
     const ids = new RequestIds(() => AT);
     const ends = Array.from({ length: 2_000 }, () => ids.next().slice(-10));
     expect(new Set(ends).size).toBe(ends.length);
+  });
+
+  it('count on by one within a millisecond, in the 32 bits of RFC 9562 that stand around the variant', () => {
+    const ids = new RequestIds(() => AT);
+    const counter = (id: string): number => {
+      const bits = BigInt(`0x${id.replaceAll('-', '')}`);
+      // Twelve bits after the version, and twenty after the variant.
+      return Number((((bits >> 64n) & 0xfffn) << 20n) | ((bits >> 42n) & 0xfffffn));
+    };
+    let last = counter(ids.next());
+    for (let count = 0; count < 5_000; count += 1) {
+      const now = counter(ids.next());
+      expect(now).toBe(last + 1);
+      last = now;
+    }
   });
 });

@@ -11,6 +11,8 @@ export type Presented =
   | { readonly found: 'foreign' };
 
 const PLAIN = new Set(['x-api-key', 'x-goog-api-key', 'api-key']);
+/** Names of any other length are none of ours, and are not looked at in lower case. */
+const LENGTHS = new Set([...PLAIN, 'authorization'].map(({ length }) => length));
 
 /** @param rawHeaders names and values in turn, as Node has them. @param url path and query, as on the request line. */
 export function presentedKey(rawHeaders: readonly string[], url: string): Presented {
@@ -20,7 +22,9 @@ export function presentedKey(rawHeaders: readonly string[], url: string): Presen
     if (secret !== '') secrets.add(secret);
   };
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? '').toLowerCase();
+    const raw = rawHeaders[i] ?? '';
+    if (!LENGTHS.has(raw.length)) continue;
+    const name = raw.toLowerCase();
     const value = rawHeaders[i + 1] ?? '';
     if (PLAIN.has(name)) see(value);
     if (name !== 'authorization') continue;

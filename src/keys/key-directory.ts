@@ -47,12 +47,11 @@ export class KeyDirectory {
   }
 
   /**
-   * The key with this secret, usable or not (see {@link isUsable}).
-   * @throws DatabaseUnavailable when it is not in memory and the database cannot be asked
+   * The key with this secret, usable or not (see {@link isUsable}); at once where memory can tell. The promise fails
+   * with DatabaseUnavailable when the database cannot be asked.
    */
-  async find(secret: string): Promise<ApiKey | undefined> {
-    if (!looksLikeKey(secret)) return undefined;
-    return this.findDigest(hexDigestOfSecret(secret));
+  find(secret: string): ApiKey | undefined | Promise<ApiKey | undefined> {
+    return looksLikeKey(secret) ? this.findDigest(hexDigestOfSecret(secret)) : undefined;
   }
 
   /** The key as it is in the database at this moment, usable or not; for looks at a key that nobody presents. */
@@ -84,11 +83,16 @@ export class KeyDirectory {
     return key.enabled && key.revokedAt === null && !this.clock.isPast(key.expiresAt);
   }
 
-  private async findDigest(digest: string): Promise<ApiKey | undefined> {
+  private findDigest(digest: string): ApiKey | undefined | Promise<ApiKey | undefined> {
     if (this.strangers.get(digest) === true) return undefined;
     const known = this.keys.get(digest);
-    if (known !== undefined && this.keys.isHalfOver(digest)) this.renew(digest);
-    const found = known ?? (await this.load(digest));
+    if (known === undefined) return this.load(digest).then((found) => this.opened(found));
+    if (this.keys.isHalfOver(digest)) this.renew(digest);
+    return this.opened(known);
+  }
+
+  /** What its secret opens now. */
+  private opened(found: FoundKey | undefined): ApiKey | undefined {
     return found === undefined || this.clock.isPast(found.secretExpiresAt) ? undefined : found.key;
   }
 

@@ -12,7 +12,10 @@ import { presentedKey } from './credential-header.ts';
 import { ANY_DOOR, DOOR, type DoorOf } from './door.decorator.ts';
 import { KeyDirectory } from './key-directory.ts';
 
-const callers = new WeakMap<IncomingMessage, Caller>();
+/** On the request itself, where {@link KeyGuard} alone puts it. */
+const CALLER = Symbol('Caller');
+
+type Called = IncomingMessage & { [CALLER]?: Caller };
 
 /** One sentence for a key that is missing, wrong, disabled, expired or revoked: it tells a guesser nothing. */
 const NO_KEY = 'The API key is missing or not valid';
@@ -27,36 +30,40 @@ export class KeyGuard implements CanActivate {
     private readonly reflector: Reflector,
   ) {}
 
-  /** @throws RelayError 401, 403, or 503 while the database cannot be asked about a key that is not in memory */
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  /**
+   * At once where the key is in memory, which is nearly always.
+   * @throws RelayError 401, 403, or 503 while the database cannot be asked about a key that is not in memory
+   */
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const request = context.switchToHttp().getRequest<Request>();
     contextOf(request);
-    const key = await this.find(secretIn(request));
+    const found = this.directory.find(secretIn(request));
+    if (!(found instanceof Promise)) return this.enters(context, request, found);
+    return found.then((key) => this.enters(context, request, key), cannotTell);
+  }
+
+  private enters(context: ExecutionContext, request: Request & Called, key: ApiKey | undefined): true {
     if (key === undefined || !this.directory.isUsable(key)) throw new RelayError('key-missing', NO_KEY);
     const targets = [context.getHandler(), context.getClass()];
     checkDoor(this.reflector.getAllAndOverride<DoorOf | undefined>(DOOR, targets), request, key);
-    callers.set(request, Caller.of(key));
+    request[CALLER] = Caller.of(key);
     return true;
-  }
-
-  private async find(secret: string): Promise<ApiKey | undefined> {
-    try {
-      return await this.directory.find(secret);
-    } catch (error) {
-      if (!(error instanceof DatabaseUnavailable)) throw error;
-      // Not 401: a client would throw its key away.
-      throw new RelayError(
-        'admission-unavailable',
-        'The key cannot be checked just now; try again',
-        RETRY_SECONDS,
-      );
-    }
   }
 }
 
+function cannotTell(error: unknown): never {
+  if (!(error instanceof DatabaseUnavailable)) throw error;
+  // Not 401: a client would throw its key away.
+  throw new RelayError(
+    'admission-unavailable',
+    'The key cannot be checked just now; try again',
+    RETRY_SECONDS,
+  );
+}
+
 /** @throws Error on a route without {@link KeyGuard} */
-export function callerOf(request: IncomingMessage): Caller {
-  const caller = callers.get(request);
+export function callerOf(request: Called): Caller {
+  const caller = request[CALLER];
   if (caller === undefined) throw new Error('No caller: the route has no KeyGuard');
   return caller;
 }
