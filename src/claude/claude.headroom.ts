@@ -28,14 +28,18 @@ const WINDOWS = ['5h', '7d'].map((name) => ({
  * says nothing of how much is left, and is not read.
  */
 export function claudeHeadroom(headers: Headers, now: number): readonly Headroom[] {
-  const limits = LIMITS.map(({ of, remaining, limit, reset }) =>
-    headroomOf(of, { remaining: headers[remaining], limit: headers[limit], reset: headers[reset] }, now),
-  );
-  const windows = WINDOWS.map(({ utilization, reset }): Headroom | undefined => {
-    const used = headers[utilization]?.trim() ?? '';
-    if (!/^\d{1,3}(\.\d{1,20})?$/.test(used)) return undefined;
+  const told: Headroom[] = [];
+  for (const { of, remaining, limit, reset } of LIMITS) {
+    if (headers[remaining] === undefined) continue;
+    const texts = { remaining: headers[remaining], limit: headers[limit], reset: headers[reset] };
+    const one = headroomOf(of, texts, now);
+    if (one !== undefined) told.push(one);
+  }
+  for (const { utilization, reset } of WINDOWS) {
+    const used = headers[utilization]?.trim();
+    if (used === undefined || !/^\d{1,3}(\.\d{1,20})?$/.test(used)) continue;
     const resetMs = untilReset(headers[reset], now);
-    return { of: 'share', remaining: Math.max(1 - Number(used), 0), limit: 1, resetMs };
-  });
-  return [...limits, ...windows].filter((one) => one !== undefined);
+    told.push({ of: 'share', remaining: Math.max(1 - Number(used), 0), limit: 1, resetMs });
+  }
+  return told;
 }

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Span } from './dialect.ts';
 import type { JsonToken, ScalarKind } from './json-token.ts';
 
@@ -135,11 +135,11 @@ export class CacheablePrefix {
     const { marks } = this;
     const last = (['later-turns', 'turns', 'system', 'tools'] as const).find((region) => marks.has(region));
     const end = (region: Region): number => (last === region ? (marks.get(region) ?? 0) : Infinity);
-    const hash = createHash('sha256');
+    const pieces: Uint8Array[] = [];
     let bytes = 0;
     const take = (region: Region, spans: readonly Span[]): void => {
-      bytes += hashSpans(
-        hash,
+      bytes += takeSpans(
+        pieces,
         body,
         spans.filter(({ start }) => start < end(region)),
         end(region),
@@ -156,7 +156,7 @@ export class CacheablePrefix {
       );
       if (last !== 'system') take('turns', this.turns);
     }
-    return bytes === 0 ? undefined : hash.digest('hex');
+    return bytes === 0 ? undefined : hash('sha256', Buffer.concat(pieces));
   }
 
   private turnEnds(): void {
@@ -168,17 +168,17 @@ export class CacheablePrefix {
 }
 
 /** The beginnings of the spans, up to the bound of a region, and how long they are together, which is the answer. */
-function hashSpans(hash: Hash, body: Buffer, spans: readonly Span[], end: number): number {
+function takeSpans(pieces: Uint8Array[], body: Buffer, spans: readonly Span[], end: number): number {
   let left = MOST_BYTES;
   let bytes = 0;
   for (const span of spans) {
     const until = Math.min(span.end, end);
     const taken = Math.min(until - span.start, left);
-    if (taken > 0) hash.update(body.subarray(span.start, span.start + taken));
+    if (taken > 0) pieces.push(body.subarray(span.start, span.start + taken));
     left -= taken;
     bytes += until - span.start;
   }
-  hash.update(`\0${bytes}\0`);
+  pieces.push(Buffer.from(`\0${bytes}\0`));
   return bytes;
 }
 

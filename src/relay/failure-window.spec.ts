@@ -42,4 +42,25 @@ describe('the window of failures', () => {
     for (let turn = 0; turn < 4; turn += 1) window.failed('a');
     expect(window.failed('b')).toBeUndefined();
   });
+
+  it('counts the last sixteen alone, of which the older ones are overwritten', () => {
+    for (let turn = 0; turn < 4; turn += 1) window.failed('a');
+    for (let turn = 0; turn < 12; turn += 1) window.succeeded('a');
+    expect(window.failed('a')).toBeUndefined();
+    window.succeeded('a');
+    expect(window.failed('a')).toBeUndefined();
+    for (let turn = 0; turn < 2; turn += 1) expect(window.failed('a')).toBeUndefined();
+    expect(window.failed('a')).toEqual({ failures: 5, of: 16 });
+  });
+
+  it('remembers ten thousand names, and of more forgets the one that was used least recently', () => {
+    for (const name of ['a', 'b']) for (let turn = 0; turn < 4; turn += 1) window.failed(name);
+    now = 1;
+    for (let count = 0; count < 9_998; count += 1) window.succeeded(`other ${count}`);
+    now = 2;
+    window.succeeded('a');
+    window.succeeded('one too many');
+    expect(window.failed('a')).toEqual({ failures: 5, of: 6 });
+    expect(window.failed('b')).toBeUndefined();
+  });
 });

@@ -5,9 +5,13 @@ const FAILURES = 5;
 const RECENT_MS = 60_000;
 const MOST = 10_000;
 
-interface Result {
-  readonly at: number;
-  readonly ok: boolean;
+/** The last results of one account in a ring: `count` of them, the next one is written at `next`. */
+interface Results {
+  readonly at: Float64Array;
+  readonly failed: Uint8Array;
+  next: number;
+  count: number;
+  lastAt: number;
 }
 
 /**
@@ -18,33 +22,61 @@ interface Result {
  * State: by name, the last results; an account that has had enough starts anew.
  */
 export class FailureWindow {
-  private readonly results = new Map<string, Result[]>();
+  private readonly results = new Map<string, Results>();
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   succeeded(name: string): void {
-    this.add(name, true);
+    this.add(name, 0);
   }
 
   /** How many of how many failed, once they are too many. */
   failed(name: string): { readonly failures: number; readonly of: number } | undefined {
-    const results = this.add(name, false);
-    const failures = results.filter(({ ok }) => !ok).length;
+    const { at, failed, count, lastAt } = this.add(name, 1);
+    let failures = 0;
+    let recent = 0;
+    for (let place = 0; place < count; place += 1) {
+      if (lastAt - (at[place] ?? 0) >= RECENT_MS) continue;
+      recent += 1;
+      failures += failed[place] ?? 0;
+    }
     if (failures < FAILURES) return undefined;
     this.results.delete(name);
-    return { failures, of: results.length };
+    return { failures, of: recent };
   }
 
-  private add(name: string, ok: boolean): readonly Result[] {
-    const at = this.now();
-    const results = this.results.get(name) ?? [];
-    results.push({ at, ok });
-    const old = results.findIndex((result) => at - result.at < RECENT_MS);
-    results.splice(0, Math.max(old, results.length - REMEMBERED));
-    // The least recently used one goes first.
-    this.results.delete(name);
-    this.results.set(name, results);
-    if (this.results.size > MOST) this.results.delete(this.results.keys().next().value ?? '');
+  private add(name: string, failed: 0 | 1): Results {
+    const results = this.results.get(name) ?? this.begin(name);
+    results.lastAt = this.now();
+    results.at[results.next] = results.lastAt;
+    results.failed[results.next] = failed;
+    results.next = (results.next + 1) % REMEMBERED;
+    if (results.count < REMEMBERED) results.count += 1;
     return results;
+  }
+
+  private begin(name: string): Results {
+    if (this.results.size >= MOST) this.forgetOldest();
+    const results = {
+      at: new Float64Array(REMEMBERED),
+      failed: new Uint8Array(REMEMBERED),
+      next: 0,
+      count: 0,
+      lastAt: 0,
+    };
+    this.results.set(name, results);
+    return results;
+  }
+
+  /** The least recently used one: looked for only where there is no room, since success comes with every call. */
+  private forgetOldest(): void {
+    let oldest = '';
+    let oldestAt = Infinity;
+    for (const [name, { lastAt }] of this.results) {
+      if (lastAt >= oldestAt) continue;
+      oldest = name;
+      oldestAt = lastAt;
+    }
+    this.results.delete(oldest);
   }
 }

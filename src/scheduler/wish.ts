@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { AdmissionRequest, Candidate } from './admission.ts';
 
 /** The places that a call could take, any of them. */
@@ -25,7 +25,7 @@ export function wishOf({ lane, candidates }: Pick<AdmissionRequest, 'lane' | 'ca
 function wishFor(candidates: readonly Candidate[]): Wish {
   const places = candidates.map(({ accountId, modelFamily }) => `${accountId} ${modelFamily}`).sort();
   return {
-    name: createHash('sha256').update(places.join('\n')).digest('base64url'),
+    name: hash('sha256', places.join('\n'), 'base64url'),
     places: new Set(places),
     accounts: new Set(candidates.map(({ accountId }) => accountId)),
   };
