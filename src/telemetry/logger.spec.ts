@@ -77,6 +77,33 @@ describe('the logger', () => {
     for (const secret of [...secrets, '0123456789abc&', 'hunter22']) expect(text()).not.toContain(secret);
   });
 
+  it('shows no credential among plain fields, neither by its name nor by its shape, and changes no other', () => {
+    const { logger, lines, text } = recorder();
+    const written = { requestId: 'r-1', clientRequestId: null, attempt: 1, probe: false };
+    const plain = { ...written, reason: undefined };
+    const fields = {
+      ...plain,
+      token: 'canary-4711',
+      model: 'sk-ant-api03-0123456789abcdef',
+      long: 'x'.repeat(5_000),
+    };
+    logger.info(plain, 'plain');
+    logger.info({ ...plain, token: 'canary-4711' }, 'by name');
+    logger.info({ ...plain, model: fields.model }, 'by shape');
+    logger.info(fields, 'all');
+    for (const secret of ['canary', '0123456789abcdef']) expect(text()).not.toContain(secret);
+    expect(lines()[0]).toEqual({
+      level: 'info',
+      time: expect.any(String) as string,
+      ...written,
+      msg: 'plain',
+    });
+    expect(lines()[1]).toMatchObject({ ...written, token: '[redacted]' });
+    expect(lines()[2]).toMatchObject({ ...written, model: 'sk-[redacted]' });
+    expect((lines()[3]!.long as string).length).toBeLessThan(4_200);
+    expect(fields.token).toBe('canary-4711');
+  });
+
   it('shows no body, no query string and no further fields of an error', () => {
     const { logger, lines, text } = recorder('debug');
     const error = Object.assign(new Error('went wrong'), {

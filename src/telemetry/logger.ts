@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { isoTime } from './iso-time.ts';
 import { byTurns } from './line-turns.ts';
 import { censor, scrubLine } from './redaction.ts';
 
@@ -35,7 +36,7 @@ export function createLogger(
     {
       level,
       base: worker === undefined ? null : { worker },
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: isoTime(),
       formatters: {
         level: (label) => ({ level: label }),
         log: censor,
@@ -48,7 +49,7 @@ export function createLogger(
   // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its logger below
   const { child } = logger;
   logger.child = function (this: Logger, bindings, options) {
-    return child.call(this, censor(bindings), options);
+    return child.call(this, { ...censor(bindings) }, options);
   } as typeof logger.child;
   return logger;
 }

@@ -47,9 +47,29 @@ const MOST_BEARINGS = 1_000;
 const MAX_DEPTH = 6;
 const MAX_TEXT = 4096;
 
-/** A copy of `fields` in which no secret, body or query string stands; bounded in depth and length. */
-export function censor(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return censorObject(fields, 0);
+/** `fields`, or a copy of them, in which no secret, body or query string stands; bounded in depth and length. */
+export function censor(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return isPlain(fields) ? fields : censorObject(fields, 0);
+}
+
+/** Short texts and numbers under names that say nothing of them, as in nearly all lines: a copy would be the same. */
+function isPlain(fields: Readonly<Record<string, unknown>>): boolean {
+  for (const name in fields) {
+    if (bearingOf(name) !== 'plain') return false;
+    const value = fields[name];
+    switch (typeof value) {
+      case 'string':
+        if (value.length > MAX_TEXT) return false;
+        break;
+      case 'number':
+      case 'boolean':
+      case 'undefined':
+        break;
+      default:
+        if (value !== null) return false;
+    }
+  }
+  return true;
 }
 
 function censorObject(fields: Readonly<Record<string, unknown>>, depth: number): Record<string, unknown> {
@@ -124,15 +144,19 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/(:\/\/)[^\s/:@"]*:[^\s/@"]+@/g, `$1${REDACTED}@`],
 ];
 
-/** One cheap look: most lines have none of the shapes, and are not searched for each. */
+/** What the shapes have in common: lines without it are not searched for each. */
 const SUSPICIOUS =
   /r[ka]_|sk-|AIza|ya29\.|gh[pousr]_|ABSK|AKIA|ASIA|bearer|basic|[?&](?:api|access|refresh|client|token|key)|:\/\/[^"]*@/i;
 
 /** C0 controls and quotes are escaped by JSON itself; these are not, and some terminals and readers obey them. */
 const UNESCAPED_CONTROLS = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
+/** One cheap look: most lines have neither, and are written as they are. */
+const REMARKABLE = new RegExp(`${SUSPICIOUS.source}|${UNESCAPED_CONTROLS.source}`, 'i');
+
 /** A finished JSON line, still valid JSON: those characters can stand nowhere but inside strings. */
 export function scrubLine(line: string): string {
+  if (!REMARKABLE.test(line)) return line;
   let out = line;
   if (SUSPICIOUS.test(line)) {
     for (const [shape, replacement] of SHAPES) out = out.replace(shape, replacement);
