@@ -6,6 +6,8 @@ import type { AwsIdentities } from '../src/bedrock/aws-identities.ts';
 import { bedrockUpstream } from '../src/bedrock/bedrock.upstream.ts';
 import { readAnthropicCall } from '../src/dialects/anthropic-call.ts';
 import type { Account, Credentials } from '../src/upstream/account.ts';
+import { Cancellation } from '../src/upstream/cancellation.ts';
+import { Reception } from '../src/upstream/reception.ts';
 import { startServer } from './child.ts';
 import { requestBody } from './messages.ts';
 
@@ -60,19 +62,20 @@ function ours(account: Account, credentials: Credentials): Run {
       body: envelope.body,
     } as const;
     const headers = await upstream.sign(request, credentials);
-    const {
-      statusCode,
-      headers: told,
-      body,
-    } = await pool.request({
-      origin: url.origin,
-      path: url.pathname,
-      method: 'POST',
-      headers: { ...headers },
-      body: Buffer.concat(envelope.body as readonly Buffer[]),
-    });
-    const answer = { status: statusCode, headers: told as Record<string, string>, body };
-    return sizeOf(upstream.decode!(call, answer).body as AsyncIterable<Buffer>);
+    const reception = new Reception({ signal: new Cancellation(), headersMs: 60_000 });
+    pool.dispatch(
+      {
+        origin: url.origin,
+        path: url.pathname,
+        method: 'POST',
+        headers: { ...headers },
+        body: Buffer.concat(envelope.body as readonly Buffer[]),
+      },
+      reception,
+    );
+    const { status, headers: told } = await reception.head;
+    const answer = { status, headers: told as Record<string, string>, body: reception };
+    return sizeOf(upstream.decode!(call, answer).body);
   };
 }
 

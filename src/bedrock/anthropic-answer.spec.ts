@@ -1,7 +1,6 @@
-import { once } from 'node:events';
-import { PassThrough, Readable } from 'node:stream';
 import type { Call } from '../dialects/dialect.ts';
 import { encodeEventMessage } from '../dialects/event-stream.ts';
+import { type AnswerBytes, chunksOf } from '../upstream/answer-bytes.ts';
 import type { UpstreamStream } from '../upstream/upstream.ts';
 import { anthropicAnswer } from './anthropic-answer.ts';
 
@@ -19,15 +18,35 @@ const chunkOf = (event: string, wrap = (bytes: string) => `{"bytes":"${bytes}","
 const exception = (name: string, payload: object): Buffer =>
   encodeEventMessage({ ':exception-type': name, ':message-type': 'exception' }, JSON.stringify(payload));
 
+/** An upstream's body whose every `take` gives what comes next; null where there is nothing more, and no end. */
+class Coming implements AnswerBytes {
+  destroyed = false;
+
+  constructor(private readonly next: () => Buffer | undefined | null) {}
+
+  take(): Buffer | undefined | null {
+    return this.next();
+  }
+
+  listen(): void {
+    throw new Error('Nothing more will come');
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return chunksOf(this);
+  }
+}
+
 async function decoded(chunks: readonly Buffer[], call = SSE, head: Partial<UpstreamStream> = {}) {
-  const answer = anthropicAnswer(call, {
-    status: 200,
-    headers: STREAM,
-    body: Readable.from(chunks),
-    ...head,
-  });
+  const rest = [...chunks];
+  const body = new Coming(() => rest.shift());
+  const answer = anthropicAnswer(call, { status: 200, headers: STREAM, body, ...head });
   const parts: Buffer[] = [];
-  for await (const part of answer.body) parts.push(part as Buffer);
+  for await (const part of answer.body) parts.push(part);
   return { ...answer, text: Buffer.concat(parts).toString() };
 }
 
@@ -95,31 +114,36 @@ describe("Bedrock's event stream as Anthropic's SSE", () => {
     await expect(decoded([chunkOf('not json')])).rejects.toThrow('no JSON');
   });
 
-  it('cuts the upstream when it is destroyed, and breaks when the upstream does', async () => {
-    const silent = new PassThrough();
+  it('cuts the upstream when it is destroyed or unreadable, and breaks when the upstream does', () => {
+    const silent = new Coming(() => null);
     const cut = anthropicAnswer(SSE, { status: 200, headers: STREAM, body: silent });
+    expect(cut.body.take()).toBeNull();
     cut.body.destroy();
-    await new Promise((resolve) => silent.on('close', resolve));
     expect(silent.destroyed).toBe(true);
 
-    const breaking = new PassThrough();
+    const unreadable = new Coming(() => chunkOf('not json'));
+    const halted = anthropicAnswer(SSE, { status: 200, headers: STREAM, body: unreadable });
+    expect(() => halted.body.take()).toThrow('no JSON');
+    expect(() => halted.body.take()).toThrow('no JSON');
+    expect(unreadable.destroyed).toBe(true);
+
+    const breaking = new Coming(() => {
+      throw new Error('reset');
+    });
     const broken = anthropicAnswer(SSE, { status: 200, headers: STREAM, body: breaking });
-    breaking.destroy(new Error('reset'));
-    await expect(broken.body.toArray()).rejects.toThrow('reset');
+    expect(() => broken.body.take()).toThrow('reset');
   });
 
   it('takes no more from the upstream than its reader does', async () => {
     let taken = 0;
-    const endless = Readable.from(
-      (function* () {
-        for (; taken < 10_000; taken += 1) yield chunkOf(`{"type":"ping","p":"${'x'.repeat(4_000)}"}`);
-      })(),
-    );
+    const endless = new Coming(() => {
+      taken += 1;
+      return chunkOf(`{"type":"ping","p":"${'x'.repeat(4_000)}"}`);
+    });
     const answer = anthropicAnswer(SSE, { status: 200, headers: STREAM, body: endless });
-    await once(answer.body, 'readable');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(taken).toBeLessThan(100);
-    answer.body.destroy();
+    expect(answer.body.take()?.toString()).toMatch(/^event: ping/);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(taken).toBe(1);
   });
 });
 

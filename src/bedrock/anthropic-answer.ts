@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream';
 import type { Call } from '../dialects/dialect.ts';
 import { EventStreamBroken, EventStreamDecoder } from '../dialects/event-stream.ts';
+import { type AnswerBytes, chunksOf } from '../upstream/answer-bytes.ts';
 import { readJson, valueAt } from '../upstream/json-fields.ts';
 import type { UpstreamStream } from '../upstream/upstream.ts';
 import { AnthropicFrames } from './anthropic-frames.ts';
@@ -19,14 +19,18 @@ export function anthropicAnswer(call: Call, answer: UpstreamStream): UpstreamStr
   if (answer.status >= 400) {
     if (!/\bx-amz-json\b|\bjson$/.test(type)) return answer;
     const read = (body: Buffer): string => errorDocument(answer, body, id);
-    return { status: answer.status, headers: asJson(headers), body: through(answer.body, document(read)) };
+    return {
+      status: answer.status,
+      headers: asJson(headers),
+      body: new Stepped(answer.body, document(read)),
+    };
   }
   if (call.framing === 'sse' && type === EVENT_STREAM) {
     const told = { ...headers, 'content-type': 'text/event-stream; charset=utf-8' };
-    return { status: answer.status, headers: told, body: through(answer.body, frames(id)) };
+    return { status: answer.status, headers: told, body: new Stepped(answer.body, frames(id)) };
   }
   if (call.operation === 'count') {
-    return { status: answer.status, headers, body: through(answer.body, document(countDocument)) };
+    return { status: answer.status, headers, body: new Stepped(answer.body, document(countDocument)) };
   }
   return { ...answer, headers: { ...answer.headers, ...(id !== undefined && { 'request-id': id }) } };
 }
@@ -38,36 +42,47 @@ interface Step {
 }
 
 /**
- * Reads the upstream only when its own reader wants more, so that nothing is given up that came before a breakage; its
- * end is the upstream's, whose socket is cut when it is destroyed.
+ * Reads the upstream only when its own reader takes, so that nothing is given up that came before a breakage. A step
+ * that cannot go on cuts the upstream.
  */
-function through(body: Readable, step: Step): Readable {
-  // One that breaks before anybody reads it is told to whoever does.
-  body.on('error', () => undefined);
-  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-  let ended = false;
-  const more = async (): Promise<Buffer | null> => {
-    while (!ended) {
-      const next = await chunks.next();
-      ended = next.done === true;
-      const told = next.done === true ? step.end() : step.take(next.value);
-      if (told !== undefined) return told;
+class Stepped implements AnswerBytes {
+  private ended = false;
+  private broken: Error | undefined;
+
+  constructor(
+    private readonly body: AnswerBytes,
+    private readonly step: Step,
+  ) {}
+
+  take(): Buffer | undefined | null {
+    if (this.broken !== undefined) throw this.broken;
+    try {
+      while (!this.ended) {
+        const chunk = this.body.take();
+        if (chunk === null) return null;
+        this.ended = chunk === undefined;
+        const told = chunk === undefined ? this.step.end() : this.step.take(chunk);
+        if (told !== undefined) return told;
+      }
+      return undefined;
+    } catch (error) {
+      this.broken = error as Error;
+      this.destroy(this.broken);
+      throw error;
     }
-    return null;
-  };
-  return new Readable({
-    highWaterMark: 0,
-    read() {
-      more().then(
-        (told) => this.push(told),
-        (error: unknown) => this.destroy(error as Error),
-      );
-    },
-    destroy(error, done) {
-      body.destroy();
-      done(error);
-    },
-  });
+  }
+
+  listen(news: () => void): void {
+    this.body.listen(news);
+  }
+
+  destroy(reason?: Error): void {
+    this.body.destroy(reason);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return chunksOf(this);
+  }
 }
 
 function frames(requestId: string | undefined): Step {

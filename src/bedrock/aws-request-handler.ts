@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { UpstreamClient } from '../upstream/upstream-client.ts';
 
 /** A request as AWS' clients make it (@smithy/types, `HttpRequest`). */
@@ -54,7 +54,8 @@ export function handlerOf(
         { signal: AbortSignal.timeout(timeoutMs), headersMs: timeoutMs, proxyUrl },
       );
       const { status, headers, body } = answer;
-      return { response: { statusCode: status, headers: { ...headers }, body } };
+      const stream = Readable.from(body, { objectMode: false }).once('close', () => body.destroy());
+      return { response: { statusCode: status, headers: { ...headers }, body: stream } };
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import type { AnswerBytes } from '../upstream/answer-bytes.ts';
 import { UpstreamFailure } from '../upstream/upstream-failure.ts';
 
 /** What an upstream's bytes are to be taken for, in their order. */
@@ -26,21 +26,19 @@ export class AnswerBody {
   private ahead: Buffer[] = [];
   private broken: Error | undefined;
   private wake: (() => void) | undefined;
+  private readonly news = (): void => {
+    const { wake } = this;
+    this.wake = undefined;
+    wake?.();
+  };
   /** Made at the first wait and set anew at each: a timer for each chunk would cost more than the chunk. */
   private clock: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly body: Readable,
+    private readonly body: AnswerBytes,
     private readonly idleMs: number,
     private readonly reading = AS_IT_IS,
-  ) {
-    const news = (): void => {
-      const { wake } = this;
-      this.wake = undefined;
-      wake?.();
-    };
-    body.on('readable', news).on('end', news).on('error', news).on('close', news);
-  }
+  ) {}
 
   /** The next chunk, or undefined at the end. @throws AnswerStalled or UpstreamFailure */
   next(): Promise<Buffer | undefined> {
@@ -115,7 +113,7 @@ export class AnswerBody {
     let size = 0;
     let whole = false;
     while (size < limit && !whole) {
-      const chunk = await this.next();
+      const chunk = this.ready() ?? (await this.next());
       whole = chunk === undefined;
       if (chunk === undefined) break;
       seen.push(chunk);
@@ -133,6 +131,13 @@ export class AnswerBody {
     this.body.destroy();
   }
 
+  /** What can be told without waiting, but for the end. */
+  private ready(): Buffer | undefined {
+    const ahead = this.ahead.shift();
+    if (ahead !== undefined || this.pending !== undefined) return ahead;
+    return this.read() ?? undefined;
+  }
+
   private async pull(): Promise<Buffer | undefined> {
     for (;;) {
       const chunk = this.read();
@@ -146,7 +151,7 @@ export class AnswerBody {
     if (this.broken !== undefined) throw this.broken;
     try {
       for (;;) {
-        const chunk = this.take();
+        const chunk = this.body.take();
         if (chunk === null) return null;
         const read = chunk === undefined ? this.reading.end() : this.reading.bytes(chunk);
         if (read.length > 0) return read;
@@ -164,22 +169,12 @@ export class AnswerBody {
     }
   }
 
-  /** All that is there; undefined at the end, null while nothing is. @throws what the stream broke with */
-  private take(): Buffer | undefined | null {
-    const { body } = this;
-    const chunk = body.destroyed ? null : (body.read() as Buffer | null);
-    if (chunk !== null) return chunk;
-    if (body.readableEnded) return undefined;
-    if (body.errored !== null) throw body.errored;
-    if (body.closed) throw new UpstreamFailure('reset');
-    return null;
-  }
-
   /** Calls once when the stream has something to tell: bytes, its end, or that it broke. */
   private listen(news: () => void): void {
     if (this.clock === undefined) this.clock = setTimeout(() => this.stalled(), this.idleMs);
     else this.clock.refresh();
     this.wake = news;
+    this.body.listen(this.news);
   }
 
   /** A clock that was set for an earlier wait says nothing while none is on. */

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { Inject, Injectable } from '@nestjs/common';
 import { CredentialRefused, CredentialStore } from '../accounts/credential-store.ts';
 import { ENV } from '../config/config.module.ts';
@@ -8,6 +7,7 @@ import { withModel } from '../dialects/model-edit.ts';
 import { RelayError } from '../errors/relay-error.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Credentials } from '../upstream/account.ts';
+import { GivenBytes } from '../upstream/answer-bytes.ts';
 import type { Cancellation } from '../upstream/cancellation.ts';
 import { orCut } from '../upstream/or-cut.ts';
 import { UpstreamClient } from '../upstream/upstream-client.ts';
@@ -103,7 +103,7 @@ export class UpstreamCall {
     const verdict = upstream.judge({ status, headers, body: bytes });
     if (upstream.decode === undefined) return { status, headers, body: refused, verdict, isNews: false };
     refused.destroy();
-    const again = { status, headers, body: Readable.from([bytes]) };
+    const again = { status, headers, body: new GivenBytes(bytes) };
     return this.opened(one, again, new SecretMask(credentials, own), verdict);
   }
 

@@ -1,6 +1,6 @@
 /**
  * What an AbortController and its signal are, for use inside of the process: a call needs three of them, and those of
- * the platform cost more than all else that is made for it. Undici takes one as it takes an AbortSignal.
+ * the platform cost more than all else that is made for it.
  *
  * States: open → aborted, once. Whoever listens is told once; after that, nobody is.
  */

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import type { AnswerBytes } from './answer-bytes.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 
 /** A body that trickles is read no longer than this. */
@@ -10,7 +10,7 @@ const WITHIN_MS = 30_000;
  * @throws UpstreamFailure `aborted` when the signal fired
  */
 export async function readBounded(
-  body: Readable,
+  body: AnswerBytes,
   limit: number,
   signal?: AbortSignal,
   withinMs = WITHIN_MS,
@@ -24,7 +24,7 @@ export async function readBounded(
   if (signal?.aborted === true) stop();
   else signal?.addEventListener('abort', stop, { once: true });
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
+    for await (const chunk of body) {
       chunks.push(chunk);
       size += chunk.length;
       if (size > limit) break;

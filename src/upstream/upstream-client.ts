@@ -1,15 +1,14 @@
-import type { Readable } from 'node:stream';
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import type { AxiosResponse } from 'axios';
 import { firstValueFrom } from 'rxjs';
 import type { Dispatcher } from 'undici';
 import { answerHeaders } from './answer-headers.ts';
+import type { AnswerBytes } from './answer-bytes.ts';
 import { by } from './axios-adapter.ts';
-import { Cancellation, onCancel } from './cancellation.ts';
+import type { Cancellation } from './cancellation.ts';
 import { Egress } from './egress.ts';
-import { orCut } from './or-cut.ts';
-import { OneShotBody } from './request-body.ts';
+import { type SentBody, sentBody } from './request-body.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 import type { UpstreamRequest, UpstreamStream } from './upstream.ts';
 
@@ -50,35 +49,24 @@ export class UpstreamClient {
 
   /** @throws UpstreamFailure when no answer's head came */
   async send(request: UpstreamRequest, options: SendOptions): Promise<UpstreamStream> {
-    const { signal, headersMs } = options;
+    const { signal } = options;
     if (signal.aborted) throw new UpstreamFailure('aborted');
-    const cut = new Cancellation();
-    const stay = onCancel(signal, () => cut.abort(signal.reason));
-    const clock = setTimeout(() => cut.abort(new UpstreamFailure('headers-timeout')), headersMs);
     try {
-      // undici by itself notices only once the connection stands, up to the connect clock later; it then cancels by the
-      // same signal before a byte is sent.
-      const { status, headers, data } = await orCut(this.begin(request, options, cut), cut);
-      // A body that breaks before anybody reads must not end the process; whoever reads it later still sees the error.
-      data.on('error', () => undefined).on('close', stay);
+      const { status, headers, data } = await this.begin(request, options);
       return { status, headers: answerHeaders(headers as Record<string, string | string[]>), body: data };
     } catch (error) {
-      stay();
       throw UpstreamFailure.of(error, signal);
-    } finally {
-      clearTimeout(clock);
     }
   }
 
   private async begin(
     request: UpstreamRequest,
-    { proxyUrl, anew }: SendOptions,
-    signal: Cancellation,
-  ): Promise<AxiosResponse<Readable>> {
-    const body = request.body === undefined ? undefined : new OneShotBody(request.body);
-    const send = (dispatcher: Dispatcher): Promise<AxiosResponse<Readable>> =>
+    { signal, headersMs, proxyUrl, anew }: SendOptions,
+  ): Promise<AxiosResponse<AnswerBytes>> {
+    const body = request.body === undefined ? undefined : sentBody(request.body);
+    const send = (dispatcher: Dispatcher): Promise<AxiosResponse<AnswerBytes>> =>
       firstValueFrom(
-        this.http.request<Readable>({
+        this.http.request<AnswerBytes>({
           method: request.method,
           baseURL: request.url.origin,
           url: request.url.pathname + request.url.search,
@@ -86,6 +74,7 @@ export class UpstreamClient {
           data: body,
           responseType: 'stream',
           signal,
+          timeout: headersMs,
           ...by(dispatcher),
         }),
       );
@@ -93,7 +82,7 @@ export class UpstreamClient {
   }
 }
 
-function headersOf(request: UpstreamRequest, body: OneShotBody | undefined): Record<string, string> {
+function headersOf(request: UpstreamRequest, body: SentBody | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const name in request.headers) {
     if (!OWN.has(name)) headers[name] = request.headers[name]!;

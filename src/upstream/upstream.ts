@@ -1,6 +1,6 @@
-import type { Readable } from 'node:stream';
 import type { Headroom } from './headroom.ts';
 import type { Account, Credentials } from './account.ts';
+import type { AnswerBytes } from './answer-bytes.ts';
 import type { Call, DialectName } from '../dialects/dialect.ts';
 
 /** What goes on the wire, complete but for the credential. Header names are lower case. */
@@ -20,7 +20,7 @@ export interface UpstreamStream {
   readonly status: number;
   /** Lower-case names, one text each; those of the connection and cookies are gone. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: Readable;
+  readonly body: AnswerBytes;
 }
 
 /** An answer's head and, when it is an error, up to 64 KiB of its body. */

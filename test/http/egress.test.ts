@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { HttpService } from '@nestjs/axios';
 import { AddressPolicy } from '../../src/upstream/address-policy.ts';
 import { createAxios } from '../../src/upstream/axios-adapter.ts';
@@ -95,9 +94,9 @@ function get(client: UpstreamClient, url: string, proxyUrl: string | undefined, 
   );
 }
 
-async function textOf(body: Readable): Promise<string> {
+async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of body) chunks.push(chunk);
   return Buffer.concat(chunks).toString();
 }
 

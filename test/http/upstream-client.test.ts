@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { HttpService } from '@nestjs/axios';
@@ -87,9 +86,9 @@ async function failureOf(work: Promise<unknown>): Promise<UpstreamFailure> {
   return error as UpstreamFailure;
 }
 
-async function textOf(body: Readable): Promise<string> {
+async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of body) chunks.push(chunk);
   return Buffer.concat(chunks).toString();
 }
 
@@ -447,7 +446,7 @@ describe('cancelling', () => {
     for (let round = 0; round < 5; round += 1) {
       const left = new AbortController();
       const { body } = await client.send(post(`http://127.0.0.1:${port}/`), patience(left.signal));
-      const reader = body[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
+      const reader = body[Symbol.asyncIterator]();
       expect((await reader.next()).value?.toString()).toBe('data: 1\n\n');
       left.abort();
       const failure = UpstreamFailure.of(await reader.next().catch((error: unknown) => error), left.signal);
@@ -486,7 +485,7 @@ describe('a stream that breaks', () => {
       breakOff = () => (reset ? socket.resetAndDestroy() : socket.end());
     });
     const { body } = await clientFor(LOOPBACK).send(post(`http://127.0.0.1:${port}/`), patience());
-    const reader = body[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
+    const reader = body[Symbol.asyncIterator]();
     expect((await reader.next()).value?.toString()).toBe('only');
     breakOff();
     const broken = await reader.next().catch((error: unknown) => error);
@@ -495,12 +494,15 @@ describe('a stream that breaks', () => {
   });
 
   it('before anybody reads harms nobody and is still an error to the reader', async () => {
+    let socketOf: Socket | undefined;
     const port = await tcp((socket) => {
+      socketOf = socket;
       socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nonly\r\n');
       setTimeout(() => socket.resetAndDestroy(), 10);
     });
     const { body } = await clientFor(LOOPBACK).send(post(`http://127.0.0.1:${port}/`), patience());
-    await new Promise((resolve) => body.on('close', resolve));
+    await closed(socketOf as Socket);
+    await new Promise((resolve) => setTimeout(resolve, 50));
     await expect(textOf(body)).rejects.toHaveProperty('code');
   });
 });
