@@ -225,7 +225,8 @@ class Answer {
         dialect.errorFrame(dialectError(failure, requestId), framing, this.firstByteAt === undefined),
       );
     } else {
-      response.destroy();
+      // Behind the bytes that were told in this turn: Node gives them to the socket at its end.
+      process.nextTick(() => response.destroy());
     }
     if (!response.writableFinished) this.guardLastBytes();
   }
