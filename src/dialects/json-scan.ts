@@ -57,7 +57,8 @@ export async function scanBody(body: Buffer, watch: PathNode, shape?: PrefixShap
 
   for (let at = 0; at < body.length;) {
     const end = endOfSlice(body, at);
-    if (!isUtf8(body.subarray(at, end))) throw new CallError('body: must be UTF-8');
+    const isWhole = end - at === body.length;
+    if (!isUtf8(isWhole ? body : body.subarray(at, end))) throw new CallError('body: must be UTF-8');
     machine.push(body, at, end);
     if (machine.problem) throw problem(machine.problem);
     if (listener.problem) throw listener.problem;

@@ -2,6 +2,8 @@ import { CallError } from './dialect.ts';
 
 const MAX_LENGTH = 256;
 const ALPHABET = /^[A-Za-z0-9._:@,/-]+$/;
+/** A segment that is empty, `.` or `..`. */
+const ELSEWHERE = /(?:^|\/)\.{0,2}(?:\/|$)/;
 
 /**
  * A model's name may stand in an upstream's path, so it is made of harmless characters and of segments that go
@@ -15,10 +17,6 @@ export function checkModelName(value: unknown, field = 'model'): string {
   if (!ALPHABET.test(value)) {
     throw new CallError(`${field}: may hold letters, digits and . _ : @ , / - only`);
   }
-  for (const segment of value.split('/')) {
-    if (segment === '' || segment === '.' || segment === '..') {
-      throw new CallError(`${field}: must not have empty, "." or ".." segments`);
-    }
-  }
+  if (ELSEWHERE.test(value)) throw new CallError(`${field}: must not have empty, "." or ".." segments`);
   return value;
 }
