@@ -80,7 +80,9 @@ describe('a relay under steady load', () => {
           });
           calls += told.length;
           broken.push(
-            ...told.filter(({ status, whole, said }) => !whole && status !== undefined && !/abort/i.test(said)),
+            ...told.filter(
+              ({ status, whole, said }) => !whole && status !== undefined && !/abort/i.test(said),
+            ),
           );
         }
       })();
