@@ -1,8 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AdmissionRequest, Decision, LeaveSignal, MoveRequest, Patience, Refusal } from './admission.ts';
+import type {
+  AdmissionRequest,
+  Candidate,
+  Decision,
+  LeaveSignal,
+  MoveRequest,
+  Patience,
+  Refusal,
+} from './admission.ts';
 import type { AdmissionQueue } from './admission-queue.ts';
 import type { SchedulerSettings } from './clocks.ts';
 import type { Moves } from './moves.ts';
+import { RateRefusals } from './rate-refusals.ts';
 import type { SettlementQueue } from './settlement-queue.ts';
 import { FULL } from './waiting-lines.ts';
 import type { WaitingRoom } from './waiting-room.ts';
@@ -14,12 +23,15 @@ const PLACE_RETURNS_MS = 1_000;
 const OWN_PLACE_RETURNS_MS = 250;
 /** What open calls hold, until they are settled; for how long nobody knows, so that there is no line for it. */
 const HELD: ReadonlySet<Refusal> = new Set(['tokens-rate', 'budget-held']);
+const NOBODY: readonly Candidate[] = [];
 
 /**
  * How calls come to their places: asked for at once where nobody of the same key came before, and in line where the
  * answer is that all are taken.
  */
 export class Entrance {
+  private readonly rates = new RateRefusals();
+
   constructor(
     private readonly admissions: AdmissionQueue,
     private readonly moves: Moves,
@@ -30,6 +42,8 @@ export class Entrance {
 
   /** @throws AdmissionUnavailable, or the reason of the patience's signal */
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
+    const known = this.rates.of(request);
+    if (known !== undefined) return known;
     const { keyId, candidates, session, lane } = request;
     const wantsPlace = session !== undefined && lane === 'generate';
     const ending = wantsPlace ? this.settlements.endingOf(session) : undefined;
@@ -39,6 +53,7 @@ export class Entrance {
     const before = this.settlements.isReturning(keyId, candidates);
     const decision = await this.ask(request, waits);
     if (decision.admitted) return decision;
+    this.rates.note(request, decision);
     if (!HELD.has(decision.refusal) && (waits !== undefined || !FULL.has(decision.refusal))) return decision;
     // A client may send its next call before its last one is settled: what is on its way back is not taken.
     if (!before && !this.settlements.isReturning(keyId, candidates)) return decision;
@@ -105,13 +120,18 @@ export class Entrance {
       again: refusal !== undefined && hasRoomSince,
       ask: (isOver) => this.admissions.askUnless(isOver, request, 'first'),
     });
-    this.hurry(request);
+    this.hurry(request, refusal);
     return waiting;
   }
 
-  /** Settlements that would give back what this call wants are not collected any longer. */
-  private hurry({ keyId, candidates }: AdmissionRequest): void {
-    if (this.settlements.isReturning(keyId, candidates)) void this.settlements.returned(keyId, candidates);
+  /**
+   * Settlements that would give back what this call was refused for are not collected any longer. Whoever has others of
+   * its key before it leaves that to them.
+   */
+  private hurry({ keyId, candidates }: AdmissionRequest, refusal: Refusal | undefined): void {
+    if (refusal === undefined) return;
+    const wanted = refusal === 'key-full' ? NOBODY : candidates;
+    if (this.settlements.isReturning(keyId, wanted)) void this.settlements.returned(keyId, wanted);
   }
 }
 

@@ -22,12 +22,14 @@ describe('rates', () => {
   const used = (input: number, output = 0) => ({ ...NO_USAGE, inputTokens: input, outputTokens: output });
   const settle = (decision: Decision, input: number) =>
     scheduler.settle(settlement(leased(decision), { usage: used(input), costNanos: 0n }));
-  /** Moves a key's stamps back, as if so much time had passed. */
-  const pass = (key: string, seconds: number) =>
-    rig.query('update key_state set tat = tat - $2, tok_tat = tok_tat - $2 where id = $1', [
+  /** Moves a key's stamps back, as if so much time had passed, and lets what the replica was told of them be over. */
+  const pass = async (key: string, seconds: number) => {
+    await rig.query('update key_state set tat = tat - $2, tok_tat = tok_tat - $2 where id = $1', [
       key,
       seconds * 1_000_000,
     ]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  };
 
   describe('of requests', () => {
     it('let a minute of them in at once, then say when the next one may come', async () => {
