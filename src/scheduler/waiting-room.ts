@@ -92,6 +92,8 @@ interface Wake {
 export class WaitingRoom {
   private readonly lines = new WaitingLines<Waiting>();
   private readonly guests = new Set<Waiting>();
+  /** Lines whose key, or a team above it, had no place when one of them was last asked: no account's place helps them. */
+  private readonly keyless = new Set<string>();
   private pending: Wake | undefined;
   private running = false;
   private poll: NodeJS.Timeout | undefined;
@@ -136,6 +138,7 @@ export class WaitingRoom {
       const fixed = { line, arrivedAt, wish, needsKey, ticket, enteredAt, stop, resolve, reject };
       const waiting: Waiting = { ...fixed, refusal, asking: false, over: undefined };
       const isNews = this.lines.enter(waiting);
+      if (ticket.refusal !== undefined) this.noteKey(waiting, ticket.refusal);
       if (isCrowded) this.guests.add(waiting);
       this.events.waiting(this.lines.size);
       if (ticket.again || isCrowded || (ticket.refusal === undefined && isNews)) this.wake().lines.add(line);
@@ -210,7 +213,7 @@ export class WaitingRoom {
       const wake = this.pending;
       this.pending = undefined;
       const guests = [...this.guests];
-      await this.round(new Round((waiting) => isFor(wake, waiting)));
+      await this.round(new Round((waiting) => isFor(wake, waiting, this.keyless)));
       for (const guest of guests) if (this.guests.has(guest)) this.giveUp(guest, 'crowded');
     }
     this.running = false;
@@ -233,6 +236,7 @@ export class WaitingRoom {
       const decision = await waiting.ticket.ask(() => waiting.over !== undefined);
       waiting.asking = false;
       if (decision === undefined) return this.leave(waiting);
+      this.noteKey(waiting, decision.admitted ? undefined : decision.refusal);
       if (!decision.admitted && FULL.has(decision.refusal)) {
         waiting.refusal = decision.refusal;
         round.learn(waiting, decision.refusal);
@@ -246,6 +250,12 @@ export class WaitingRoom {
       this.end(waiting, 'failed');
       waiting.reject(error);
     }
+  }
+
+  private noteKey({ line, needsKey }: Waiting, refusal: Refusal | undefined): void {
+    if (!needsKey) return;
+    if (refusal === 'key-full' || refusal === 'team-full') this.keyless.add(line);
+    else this.keyless.delete(line);
   }
 
   /** Its time is over, its client is gone, or it was a guest: at once, or when the answer that is on its way has come. */
@@ -265,6 +275,7 @@ export class WaitingRoom {
     waiting.stop();
     this.lines.leave(waiting);
     this.guests.delete(waiting);
+    if (this.lines.lengthOf(waiting.line) === 0) this.keyless.delete(waiting.line);
     const ms = performance.now() - waiting.enteredAt;
     waiting.ticket.waited(ms, waiting.refusal);
     this.events.waiting(this.lines.size);
@@ -276,9 +287,11 @@ function nameOf(keyId: string, lane: Lane): string {
   return `${keyId} ${lane}`;
 }
 
-function isFor(wake: Wake, { line, ticket, wish, needsKey, refusal }: Waiting): boolean {
+function isFor(wake: Wake, waiting: Waiting, keyless: ReadonlySet<string>): boolean {
+  const { line, ticket, wish, needsKey, refusal } = waiting;
   if (wake.all || wake.lines.has(line) || (needsKey && wake.keys.has(ticket.keyId))) return true;
   if (wake.teams && refusal === 'team-full') return true;
+  if (needsKey && keyless.has(line)) return false;
   for (const id of wake.accounts) if (wish.accounts.has(id)) return true;
   return false;
 }

@@ -115,6 +115,44 @@ describe('calls that find all places taken', () => {
     await end(held);
   });
 
+  it('are not asked for when others give back an account that does not help them, their key being full', async () => {
+    const [key, other, account] = [await rig.key({ max: 1 }), await rig.key(), await rig.account()];
+    const held = leased(await scheduler.admit(ask(key, [account])));
+    let asked = 0;
+    const kindOf = (): string => {
+      asked += 1;
+      return 'claude';
+    };
+    const [first] = await inTurn([ask(key, [account], { kindOf })]);
+    const started = performance.now();
+    for (let turn = 0; turn < 20; turn += 1) await end(leased(await scheduler.admit(ask(other, [account]))));
+    // Once when it came, and by the polls.
+    expect(asked).toBeLessThanOrEqual(2 + (performance.now() - started) / 120);
+    await end(held);
+    await end(await leaseOf(first as Asked));
+  });
+
+  it('are asked for when an account is given back that their key has a place for again', async () => {
+    const [key, other] = [await rig.key({ max: 1 }), await rig.key()];
+    const [free, single] = [await rig.account(), await rig.account({ max: 1 })];
+    const turns = 15;
+    let waited = 0;
+    for (let turn = 0; turn < turns; turn += 1) {
+      const [own, others] = [
+        leased(await scheduler.admit(ask(key, [free]))),
+        leased(await scheduler.admit(ask(other, [single]))),
+      ];
+      const [first] = await inTurn([ask(key, [single])]);
+      await end(own);
+      const started = performance.now();
+      await end(others);
+      const lease = await leaseOf(first as Asked);
+      waited += performance.now() - started;
+      await end(lease);
+    }
+    expect(waited / turns).toBeLessThan(110);
+  });
+
   it('wait for a full team, and are let in when a call of another of its keys ends', async () => {
     const team = await rig.team({ max: 1 });
     const [first, second] = [await rig.key({ team }), await rig.key({ team })];
