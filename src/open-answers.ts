@@ -7,12 +7,16 @@ import type { ServerResponse } from 'node:http';
  * States of one: open → over, once. Shutdown waits until none is open.
  */
 export class OpenAnswers {
-  private readonly open = new Set<ServerResponse>();
+  private open = 0;
   private waiting: (() => void)[] = [];
 
   add(response: ServerResponse): void {
-    const over = (): void => this.over(response);
-    this.open.add(response);
+    let isOpen = true;
+    const over = (): void => {
+      if (isOpen) this.over();
+      isOpen = false;
+    };
+    this.open += 1;
     response.on('close', over);
     if (response.socket !== null) return;
     // The answer to a pipelined request has no socket before its turn, and is not told when the connection goes.
@@ -23,7 +27,7 @@ export class OpenAnswers {
 
   /** Resolves when none is open, or when `ms` have passed. */
   async ended(ms: number): Promise<void> {
-    if (this.open.size === 0) return;
+    if (this.open === 0) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.waiting.push(resolve);
@@ -32,9 +36,9 @@ export class OpenAnswers {
     clearTimeout(timer);
   }
 
-  private over(response: ServerResponse): void {
-    this.open.delete(response);
-    if (this.open.size > 0 || this.waiting.length === 0) return;
+  private over(): void {
+    this.open -= 1;
+    if (this.open > 0 || this.waiting.length === 0) return;
     for (const wake of this.waiting.splice(0)) wake();
   }
 }

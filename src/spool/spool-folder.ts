@@ -28,7 +28,8 @@ export const SPOOL_LIMITS: SpoolLimits = {
 export type SpoolState = 'writing' | 'full' | 'broken';
 
 interface Kept {
-  readonly text: string;
+  /** Empty once it is kept no more, for what V8 has left behind of the map holds it longer (docs/decisions/015). */
+  text: string;
   readonly size: number;
   readonly segment: Segment;
 }
@@ -186,6 +187,7 @@ export class SpoolFolder {
     if (kept === undefined) return;
     this.keptBytes -= kept.size;
     kept.segment.pins -= 1;
+    kept.text = '';
     this.drop(kept.segment);
   }
 

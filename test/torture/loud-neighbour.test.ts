@@ -58,7 +58,9 @@ describe('one key at ten times its limit', () => {
   const others: string[] = [];
 
   beforeAll(async () => {
-    stage = await setStage(spawnSimulator(), { RELAY_QUEUE_TIMEOUT_MS: '1000', RELAY_QUEUE_MAX: '200' });
+    const asShipped = { NODE_OPTIONS: '--max-semi-space-size=32' };
+    const queue = { RELAY_QUEUE_TIMEOUT_MS: '1000', RELAY_QUEUE_MAX: '200' };
+    stage = await setStage(spawnSimulator(), { ...asShipped, ...queue });
     const credentials = { apiKey: 'sk-ant-sim-loud' };
     await stage.fleet.create('accounts', {
       name: 'loud',
