@@ -62,6 +62,11 @@ export class Entrance {
     return this.ask(request, waits);
   }
 
+  /** What was refused meanwhile was refused without it. */
+  databaseIsBack(): void {
+    this.rates.clear();
+  }
+
   /** @throws AdmissionUnavailable, or the reason of the patience's signal */
   async move(request: MoveRequest, patience?: Patience): Promise<Decision> {
     const releases = this.room.releases;

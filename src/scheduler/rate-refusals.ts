@@ -43,6 +43,11 @@ export class RateRefusals {
     this.kept.set(keyId, { keyVersion, standsUntil: Math.min(retryAt, now + STANDS_MS), retryAt });
   }
 
+  /** Of an outage: nothing of it was the database's word. */
+  clear(): void {
+    this.kept.clear();
+  }
+
   private tidy(): void {
     const now = this.now();
     for (const [keyId, { standsUntil }] of this.kept) if (standsUntil <= now) this.kept.delete(keyId);

@@ -259,6 +259,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
 
   /** It may be another one than before, without what was committed last. */
   private databaseIsBack(): void {
+    this.entrance.databaseIsBack();
     const again = this.lately.take();
     this.log.info({ settledAgain: again.length }, 'the database answers again');
     for (const settlement of again) {

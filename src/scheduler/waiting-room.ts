@@ -1,7 +1,9 @@
 import type { Lane } from '../dialects/dialect.ts';
 import type { SchedulerSettings } from './clocks.ts';
+import { KeylessLines } from './keyless-lines.ts';
 import type { Decision, LeaveSignal, Refusal } from './admission.ts';
 import { FULL, Round, type Waiter, WaitingLines } from './waiting-lines.ts';
+import type { Settlement } from './settlement.ts';
 import type { Wish } from './wish.ts';
 
 /**
@@ -92,8 +94,7 @@ interface Wake {
 export class WaitingRoom {
   private readonly lines = new WaitingLines<Waiting>();
   private readonly guests = new Set<Waiting>();
-  /** Lines whose key, or a team above it, had no place when one of them was last asked: no account's place helps them. */
-  private readonly keyless = new Set<string>();
+  private readonly keyless = new KeylessLines();
   private pending: Wake | undefined;
   private running = false;
   private poll: NodeJS.Timeout | undefined;
@@ -138,7 +139,7 @@ export class WaitingRoom {
       const fixed = { line, arrivedAt, wish, needsKey, ticket, enteredAt, stop, resolve, reject };
       const waiting: Waiting = { ...fixed, refusal, asking: false, over: undefined };
       const isNews = this.lines.enter(waiting);
-      if (ticket.refusal !== undefined) this.noteKey(waiting, ticket.refusal);
+      if (needsKey && ticket.refusal !== undefined) this.keyless.note(line, ticket.refusal);
       if (isCrowded) this.guests.add(waiting);
       this.events.waiting(this.lines.size);
       if (ticket.again || isCrowded || (ticket.refusal === undefined && isNews)) this.wake().lines.add(line);
@@ -147,7 +148,7 @@ export class WaitingRoom {
   }
 
   /** A call of this replica ended, or went on to another account. */
-  released(accountId: string, ended?: { readonly keyId: string; readonly teams: readonly string[] }): void {
+  released(accountId: string, ended?: Pick<Settlement, 'keyId' | 'lane' | 'teams'>): void {
     this.given += 1;
     if (this.lines.size === 0) return;
     const wake = this.wake();
@@ -155,6 +156,8 @@ export class WaitingRoom {
     if (ended === undefined) return;
     wake.keys.add(ended.keyId);
     wake.teams ||= ended.teams.length > 0;
+    this.keyless.forget(nameOf(ended.keyId, ended.lane));
+    if (ended.teams.length > 0) this.keyless.forgetTeams();
   }
 
   list(): WaitingCalls[] {
@@ -236,7 +239,8 @@ export class WaitingRoom {
       const decision = await waiting.ticket.ask(() => waiting.over !== undefined);
       waiting.asking = false;
       if (decision === undefined) return this.leave(waiting);
-      this.noteKey(waiting, decision.admitted ? undefined : decision.refusal);
+      const { line, needsKey } = waiting;
+      if (needsKey) this.keyless.note(line, decision.admitted ? undefined : decision.refusal);
       if (!decision.admitted && FULL.has(decision.refusal)) {
         waiting.refusal = decision.refusal;
         round.learn(waiting, decision.refusal);
@@ -250,12 +254,6 @@ export class WaitingRoom {
       this.end(waiting, 'failed');
       waiting.reject(error);
     }
-  }
-
-  private noteKey({ line, needsKey }: Waiting, refusal: Refusal | undefined): void {
-    if (!needsKey) return;
-    if (refusal === 'key-full' || refusal === 'team-full') this.keyless.add(line);
-    else this.keyless.delete(line);
   }
 
   /** Its time is over, its client is gone, or it was a guest: at once, or when the answer that is on its way has come. */
@@ -275,7 +273,7 @@ export class WaitingRoom {
     waiting.stop();
     this.lines.leave(waiting);
     this.guests.delete(waiting);
-    if (this.lines.lengthOf(waiting.line) === 0) this.keyless.delete(waiting.line);
+    if (this.lines.lengthOf(waiting.line) === 0) this.keyless.forget(waiting.line);
     const ms = performance.now() - waiting.enteredAt;
     waiting.ticket.waited(ms, waiting.refusal);
     this.events.waiting(this.lines.size);
@@ -287,7 +285,7 @@ function nameOf(keyId: string, lane: Lane): string {
   return `${keyId} ${lane}`;
 }
 
-function isFor(wake: Wake, waiting: Waiting, keyless: ReadonlySet<string>): boolean {
+function isFor(wake: Wake, waiting: Waiting, keyless: KeylessLines): boolean {
   const { line, ticket, wish, needsKey, refusal } = waiting;
   if (wake.all || wake.lines.has(line) || (needsKey && wake.keys.has(ticket.keyId))) return true;
   if (wake.teams && refusal === 'team-full') return true;

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { Agent, buildConnector } from 'undici';
 import type { AddressPolicy } from './address-policy.ts';
+import { unpausedAtEnd } from './paused-end.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 
 export interface DialerOptions {
@@ -31,7 +32,7 @@ export function createDialer(policy: AddressPolicy, options: DialerOptions): Age
 /** Requests over connections that are made this way. */
 export function agentOver(connect: buildConnector.connector): Agent {
   return new Agent({
-    connect,
+    connect: unpausedAtEnd(connect),
     connections: null,
     pipelining: 1,
     keepAliveTimeout: IDLE_MS,

@@ -32,6 +32,8 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
   private controller: Dispatcher.DispatchController | undefined;
   private chunks: Buffer[] = [];
   private held = 0;
+  /** Of the length that the answer told; NaN where it told none. */
+  private left = NaN;
   private isOpen = false;
   private hasCome = false;
   private isClosed = false;
@@ -66,13 +68,16 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
     if (status < 200) return;
     clearTimeout(this.clock);
     this.isOpen = true;
+    this.left = Number(headers['content-length'] ?? NaN);
     this.resolve({ status, headers });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.chunks.push(chunk);
     this.held += chunk.length;
-    if (this.held >= MOST_HELD) controller.pause();
+    this.left -= chunk.length;
+    // Behind the last byte there is nothing to pause, and an end that is not parsed would look like a breakage.
+    if (this.held >= MOST_HELD && this.left !== 0) controller.pause();
     this.tell();
   }
 

@@ -1,4 +1,4 @@
-/** Accounts are asked at a handful of URLs, again and again; more, or longer ones, are made each time. */
+/** Accounts are asked at a handful of URLs, again and again. Clients have a say in some: past the bound, all are made anew. */
 const MOST_KNOWN = 1_000;
 const LONGEST_KNOWN = 500;
 const known = new Map<string, URL>();
@@ -14,7 +14,9 @@ export function urlBelow(base: string, path: string, query = ''): URL {
   const found = known.get(key);
   if (found !== undefined) return found;
   const made = makeUrl(base, path, query);
-  if (known.size < MOST_KNOWN && key.length <= LONGEST_KNOWN) known.set(key, made);
+  if (key.length > LONGEST_KNOWN) return made;
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(key, made);
   return made;
 }
 

@@ -87,7 +87,7 @@ async function change(text: string, values: unknown[]): Promise<void> {
 describe('the directory of keys', () => {
   it('asks once for a key, however many want it', async () => {
     const { secret } = await makeKey();
-    const found = await Promise.all(Array.from({ length: 50 }, () => directory.find(secret)));
+    const found = await Promise.all(Array.from({ length: 50 }, async () => directory.find(secret)));
     expect(new Set(found).size).toBe(1);
     await directory.find(secret);
     expect(watched.lookups()).toBe(1);

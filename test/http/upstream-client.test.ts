@@ -493,6 +493,38 @@ describe('a stream that breaks', () => {
     expect(UpstreamFailure.of(broken).reason).toBe('reset');
   });
 
+  it.each([
+    ['by the end of the connection', 'connection: close\r\n\r\n', (socket: Socket) => socket.end()],
+    [
+      'by its length, on a connection that is closed behind it',
+      'connection: close\r\ncontent-length: 262144\r\n\r\n',
+      (socket: Socket) => socket.end(),
+    ],
+    [
+      'by its length, on one that is closed later',
+      'content-length: 262144\r\n\r\n',
+      (socket: Socket) => socket.end(),
+    ],
+  ])('is none where an answer is whole %s while nobody reads', async (_title, rest, close) => {
+    // Every size of the last piece, so that the pause falls on the end of what was read as well.
+    for (const first of [65_536, 65_536 * 2, 65_536 * 4]) {
+      const port = await tcp((socket) => {
+        socket.write(`HTTP/1.1 200 OK\r\n${rest}`);
+        socket.write(Buffer.alloc(first, 'a'));
+        socket.write(Buffer.alloc(262_144 - first, 'b'));
+        setTimeout(() => close(socket), 20);
+      });
+      const { body } = await clientFor(LOOPBACK).send(post(`http://127.0.0.1:${port}/`), patience());
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      let size = 0;
+      for await (const chunk of body) {
+        size += chunk.length;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      expect(size).toBe(262_144);
+    }
+  });
+
   it('before anybody reads harms nobody and is still an error to the reader', async () => {
     let socketOf: Socket | undefined;
     const port = await tcp((socket) => {
