@@ -1,5 +1,4 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
-import { isoTime } from './iso-time.ts';
 import { byTurns } from './line-turns.ts';
 import { censor, scrubLine } from './redaction.ts';
 
@@ -36,7 +35,7 @@ export function createLogger(
     {
       level,
       base: worker === undefined ? null : { worker },
-      timestamp: isoTime(),
+      timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
         log: censor,
