@@ -2,9 +2,11 @@ import { jsonArray, plainArray, textArray } from '../../database/array-text.ts';
 import type { Queryable } from '../../database/statement.ts';
 import type { Settlement } from '../settlement.ts';
 
-type Plain = string | number | bigint | boolean | null;
-
 type Column = (settlements: readonly Settlement[]) => string;
+
+const plain = written(plainArray);
+const text = written(textArray);
+const json = written(jsonArray);
 
 /** The arguments of the `settle` function, in its order: type of the array, and the array of some settlements. */
 const COLUMNS: readonly (readonly [type: string, column: Column])[] = [
@@ -65,16 +67,11 @@ export async function settleBatch(db: Queryable, settlements: readonly Settlemen
   return { written: row.done[0], released: row.done[1] };
 }
 
-function plain(value: (settlement: Settlement) => Plain): Column {
-  return (settlements) => plainArray(settlements.map(value));
-}
-
-function text(value: (settlement: Settlement) => string | null): Column {
-  return (settlements) => textArray(settlements.map(value));
-}
-
-function json(value: (settlement: Settlement) => string | null): Column {
-  return (settlements) => jsonArray(settlements.map(value));
+/** Columns whose arrays are written in this way. */
+function written<Value>(write: (values: readonly Value[]) => string) {
+  return (value: (settlement: Settlement) => Value): Column =>
+    (settlements) =>
+      write(settlements.map(value));
 }
 
 function compare(a: string, b: string): number {
