@@ -18,6 +18,13 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/** Our own clock ran out before a statement's answer came. */
+export class AnswerLate extends Error {
+  constructor() {
+    super('The answer of a statement did not come in time');
+  }
+}
+
 /** SQLSTATE of an error, or the system's code of a failed connection. */
 export function codeOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
@@ -37,6 +44,7 @@ export function unavailability(error: unknown): UnavailableReason | undefined {
   // 57P0x: shutting down, crashed, starting; 53300: too many connections; 25P03: idle in transaction; 08: connection.
   if (/^(57P|53|08|25P03|28)/.test(code)) return 'connection';
   if (isAnswer(error)) return undefined;
+  if (error instanceof AnswerLate) return 'timeout';
   const message = error instanceof Error ? error.message : '';
   if (message === 'timeout exceeded when trying to connect') return 'pool-full';
   return message === 'Query read timeout' ? 'timeout' : 'connection';

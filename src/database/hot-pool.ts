@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Breaker } from './breaker.ts';
-import { codeOf, DatabaseUnavailable, isAnswer, unavailability } from './database-unavailable.ts';
+import { AnswerLate, codeOf, DatabaseUnavailable, isAnswer, unavailability } from './database-unavailable.ts';
 import { LoopLag } from './loop-lag.ts';
 import { withSessionSettings } from './session-settings.ts';
 import type { Queryable, Statement } from './statement.ts';
@@ -60,12 +60,14 @@ export class HotPool implements Queryable {
   private readonly pool: pg.Pool;
   private readonly breaker = new Breaker();
   private readonly lag = new LoopLag();
+  private readonly answerWithinMs: number;
   /** Connections that end while the pool closes are no news. */
   private closing = false;
   private readonly sums = { waits: 0, poolTimeouts: 0, queryTimeouts: 0, failures: 0 };
 
   constructor(options: HotPoolOptions) {
     const { statementMs = STATEMENT_MS } = options;
+    this.answerWithinMs = statementMs + ANSWER_MS;
     this.pool = new pg.Pool({
       connectionString: withSessionSettings(options.url, {
         application_name: options.name,
@@ -80,7 +82,6 @@ export class HotPool implements Queryable {
       }),
       max: options.max,
       connectionTimeoutMillis: POOL_WAIT_MS,
-      query_timeout: statementMs + ANSWER_MS,
       // Kept open: their statements stay prepared.
       idleTimeoutMillis: 0,
       keepAlive: true,
@@ -166,8 +167,7 @@ export class HotPool implements Queryable {
     const client = await this.connect();
     let failure: Error | undefined;
     try {
-      const answer = await client.query(statement, [...values]);
-      return answer.rows as Row[];
+      return await this.answer<Row>(client, statement, values);
     } catch (error) {
       const keep = isAnswer(error) && !FORGETFUL.has(codeOf(error)) && unavailability(error) !== 'read-only';
       if (!keep)
@@ -176,5 +176,24 @@ export class HotPool implements Queryable {
     } finally {
       client.release(failure);
     }
+  }
+
+  /**
+   * With a callback and a clock of our own: those that node-postgres makes itself are functions of the old generation,
+   * which keep every statement and its rows (docs/decisions/016).
+   */
+  private answer<Row>(
+    client: pg.PoolClient,
+    statement: Statement,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      const clock = setTimeout(() => reject(new AnswerLate()), this.answerWithinMs);
+      client.query({ ...statement, values: [...values] }, (error: Error | undefined, answer) => {
+        clearTimeout(clock);
+        if (error) reject(error);
+        else resolve(answer.rows as Row[]);
+      });
+    });
   }
 }

@@ -103,7 +103,8 @@ export class PairEnd extends Duplex implements Addresses {
       const piece = chunk.subarray(at, at + MOST_AT_ONCE);
       at += piece.length;
       if (other.push(piece)) continue;
-      other.waiting = () => this.give(chunk, at, done);
+      const rest = (): void => this.give(chunk, at, done);
+      other.waiting = rest;
       return;
     }
     done();

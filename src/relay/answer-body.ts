@@ -26,11 +26,8 @@ export class AnswerBody {
   private ahead: Buffer[] = [];
   private broken: Error | undefined;
   private wake: (() => void) | undefined;
-  private readonly news = (): void => {
-    const { wake } = this;
-    this.wake = undefined;
-    wake?.();
-  };
+  /** One function for every wait. */
+  private readonly news: () => void;
   /** Made at the first wait and set anew at each: a timer for each chunk would cost more than the chunk. */
   private clock: NodeJS.Timeout | undefined;
 
@@ -38,7 +35,10 @@ export class AnswerBody {
     private readonly body: AnswerBytes,
     private readonly idleMs: number,
     private readonly reading = AS_IT_IS,
-  ) {}
+  ) {
+    const news = (): void => this.tell();
+    this.news = news;
+  }
 
   /** The next chunk, or undefined at the end. @throws AnswerStalled or UpstreamFailure */
   next(): Promise<Buffer | undefined> {
@@ -175,6 +175,12 @@ export class AnswerBody {
     else this.clock.refresh();
     this.wake = news;
     this.body.listen(this.news);
+  }
+
+  private tell(): void {
+    const { wake } = this;
+    this.wake = undefined;
+    wake?.();
   }
 
   /** A clock that was set for an earlier wait says nothing while none is on. */

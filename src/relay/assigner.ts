@@ -40,10 +40,14 @@ type Refused = Extract<Decision, { admitted: false }>;
 
 type Admitted = Extract<Decision, { admitted: true }>;
 
+function kindsOf(accounts: AccountDirectory): (id: string) => string {
+  return (id) => accounts.get(id)?.kind ?? '';
+}
+
 /** Which account serves a call: asks the scheduler with what the settings say, and again when they have changed. */
 @Injectable()
 export class Assigner {
-  private readonly kindOf = (id: string): string => this.accounts.get(id)?.kind ?? '';
+  private readonly kindOf = kindsOf(this.accounts);
 
   constructor(
     private readonly keys: KeyDirectory,

@@ -26,14 +26,6 @@ export class Cut {
   private drainClock: NodeJS.Timeout | undefined;
   private endDrain: (() => void) | undefined;
   private drainedBytes = 0;
-  private readonly onLeave = (): void => {
-    const { reason } = this.flow.signal as { reason: unknown };
-    const leaves = reason instanceof Left && reason.reason === 'client-left';
-    this.endDrain = leaves ? this.drains?.begin(this.end) : undefined;
-    if (this.endDrain === undefined) this.end();
-    else this.drainClock = setTimeout(this.end, DRAIN_MS);
-  };
-  private readonly end = (): void => this.signal.abort(this.flow.signal.reason);
 
   constructor(
     private readonly flow: Flow,
@@ -42,7 +34,7 @@ export class Cut {
     private readonly drains?: Drains,
   ) {
     this.clock = setTimeout(() => this.signal.abort(new TotalExceeded()), totalMs);
-    this.stopListening = onCancel(flow.signal, this.onLeave);
+    this.stopListening = onCancel(flow.signal, () => this.left());
     if (flow.signal.aborted) this.end();
   }
 
@@ -62,6 +54,18 @@ export class Cut {
     clearTimeout(this.drainClock);
     this.endDrain?.();
     this.stopListening();
+  }
+
+  private left(): void {
+    const { reason } = this.flow.signal as { reason: unknown };
+    const leaves = reason instanceof Left && reason.reason === 'client-left';
+    this.endDrain = leaves ? this.drains?.begin(() => this.end()) : undefined;
+    if (this.endDrain === undefined) this.end();
+    else this.drainClock = setTimeout(() => this.end(), DRAIN_MS);
+  }
+
+  private end(): void {
+    this.signal.abort(this.flow.signal.reason);
   }
 }
 

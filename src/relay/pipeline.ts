@@ -28,11 +28,12 @@ export class Pipeline {
   open(exchange: Exchange, call: Call, release: () => void): Observable<RelayEvent> {
     exchange.lane = call.lane;
     const forms = new CallForms(call);
-    exchange.forgetBody = () => {
+    const forgetBody = (): void => {
       forms.forget();
       exchange.forgetBody = nothingToForget;
       release();
     };
+    exchange.forgetBody = forgetBody;
     return relayObservable(
       exchange.flow,
       (tell) => this.run(exchange, call, forms, tell),
