@@ -225,4 +225,32 @@ describe('the binding of a session', () => {
     expect(await boundTo(over)).toBeUndefined();
     await db.close();
   });
+
+  it('reads the rows of its sessions alone, also by a plan that is older than the other rows', async () => {
+    const db = new HotPool({ url: rig.url, name: 'test', max: 1, synchronousCommit: 'off' });
+    const accountId = await rig.account();
+    await rig.query('truncate bindings');
+    const bindOne = () => bindSessions(db, [{ session: newSession(), accountId, livesS: 300 }], true);
+    await bindOne();
+    await rig.query(
+      `insert into bindings (id, account_id, used_at, lives)
+         select gen_random_uuid(), $1, clock_timestamp(), 300 from generate_series(1, 20000)`,
+      [accountId],
+    );
+    const read = async (): Promise<number> => {
+      await db.run({ name: 'flush', text: 'select pg_stat_force_next_flush()' }, []);
+      const [row] = await db.run<{ n: number }>(
+        {
+          name: 'read',
+          text: `select sum(idx_tup_read)::integer as n from pg_stat_user_indexes where relname = 'bindings'`,
+        },
+        [],
+      );
+      return row?.n ?? NaN;
+    };
+    const before = await read();
+    for (let binding = 0; binding < 10; binding += 1) await bindOne();
+    expect((await read()) - before).toBeLessThan(1_000);
+    await db.close();
+  });
 });
