@@ -64,7 +64,8 @@ export class KeyDirectory {
   async reread(key: ApiKey): Promise<ApiKey | undefined> {
     const digest = this.digests.get(key);
     if (digest === undefined) return undefined;
-    await this.refresh(key.id);
+    // Of many calls that are told at once that it is old, one reads it for all: each by itself would fill the pool.
+    if (this.keys.get(digest)?.key === key) await this.refresh(key.id);
     return this.findDigest(digest);
   }
 
