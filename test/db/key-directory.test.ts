@@ -169,6 +169,16 @@ describe('the directory of keys', () => {
     expect(fresh && (await directory.reread(fresh))).toBeUndefined();
   });
 
+  it('rereads a key once for all who are told at once that it is old', async () => {
+    const { id, secret } = await makeKey();
+    const key = await directory.find(secret);
+    if (key === undefined) throw new Error('not found');
+    await query(database.url, 'update api_keys set version = 2 where id = $1', [id]);
+    const fresh = await Promise.all(Array.from({ length: 50 }, () => directory.reread(key)));
+    expect(fresh.map((one) => one?.version)).toEqual(Array.from({ length: 50 }, () => 2n));
+    expect(watched.lookups()).toBe(2);
+  });
+
   it('serves what it knows while the database is away, and says so of the rest', async () => {
     const { secret } = await makeKey();
     await directory.find(secret);
