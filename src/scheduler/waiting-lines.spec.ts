@@ -18,7 +18,7 @@ function waiter(line: string, name: string, accounts = 'a', change: Partial<Wait
 }
 
 function linesOf(...waiters: readonly Named[]): WaitingLines<Named> {
-  const lines = new WaitingLines<Named>();
+  const lines = new WaitingLines<Named>(1_000);
   for (const one of waiters) lines.enter(one);
   return lines;
 }

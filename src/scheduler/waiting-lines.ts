@@ -1,4 +1,5 @@
 import type { Refusal } from './admission.ts';
+import { Pace } from './pace.ts';
 import type { Wish } from './wish.ts';
 
 /** One who stands in a line. */
@@ -62,6 +63,11 @@ interface Cursor<W> {
   readonly heldAccounts: Set<string>;
 }
 
+interface Line<W> {
+  readonly waiters: W[];
+  readonly pace: Pace;
+}
+
 /**
  * Who waits, one line for each key and lane, each first in, first out; between lines the turn goes round, so that a
  * long one does not keep a short one waiting.
@@ -71,19 +77,22 @@ interface Cursor<W> {
  */
 export class WaitingLines<W extends Waiter> {
   /** In the order of turns: the one that was served last is last. */
-  private readonly lines = new Map<string, W[]>();
+  private readonly lines = new Map<string, Line<W>>();
   private count = 0;
+
+  /** @param waitMs how long one waits at most */
+  constructor(private readonly waitMs: number) {}
 
   get size(): number {
     return this.count;
   }
 
   lengthOf(line: string): number {
-    return this.lines.get(line)?.length ?? 0;
+    return this.lines.get(line)?.waiters.length ?? 0;
   }
 
   first(line: string): W | undefined {
-    return this.lines.get(line)?.[0];
+    return this.lines.get(line)?.waiters[0];
   }
 
   /** Whether somebody came to this line before. */
@@ -92,47 +101,60 @@ export class WaitingLines<W extends Waiter> {
     return first !== undefined && first.arrivedAt < arrivedAt;
   }
 
+  /** How many of the line come before one who came at that time. */
+  ahead(line: string, arrivedAt: number): number {
+    const waiters = this.lines.get(line)?.waiters ?? [];
+    let at = waiters.length;
+    while (at > 0 && (waiters[at - 1]?.arrivedAt ?? 0) > arrivedAt) at -= 1;
+    return at;
+  }
+
+  /** How many of the line may be let in while one waits; undefined where it has not stood for so long. */
+  reach(line: string): number | undefined {
+    return this.lines.get(line)?.pace.lately();
+  }
+
   /** Whether one of these places is waited for by none of those in the line who count, so that nothing is known of it. */
   hasNews(line: string, { name, places }: Wish, counts: (waiter: W) => boolean): boolean {
     const wishes = new Map<string, Wish>();
-    for (const waiter of this.lines.get(line) ?? [])
+    for (const waiter of this.lines.get(line)?.waiters ?? [])
       if (counts(waiter)) wishes.set(waiter.wish.name, waiter.wish);
     if (wishes.has(name)) return false;
     const others = [...wishes.values()];
     return [...places].some((place) => !others.some((wish) => wish.places.has(place)));
   }
 
-  *all(): Iterable<readonly [line: string, waiters: readonly W[]]> {
-    yield* this.lines;
+  *all(): Iterable<readonly W[]> {
+    for (const { waiters } of this.lines.values()) yield waiters;
   }
 
   /** @returns whether nobody in the line wants the same yet, so that nothing is known of it */
   enter(waiter: W): boolean {
     let line = this.lines.get(waiter.line);
-    if (line === undefined) this.lines.set(waiter.line, (line = []));
-    let at = line.length;
-    while (at > 0 && (line[at - 1]?.arrivedAt ?? 0) > waiter.arrivedAt) at -= 1;
-    const isNews = !line.some(({ wish }) => wish.name === waiter.wish.name);
-    line.splice(at, 0, waiter);
+    if (line === undefined)
+      this.lines.set(waiter.line, (line = { waiters: [], pace: new Pace(this.waitMs) }));
+    const isNews = !line.waiters.some(({ wish }) => wish.name === waiter.wish.name);
+    line.waiters.splice(this.ahead(waiter.line, waiter.arrivedAt), 0, waiter);
     this.count += 1;
     return isNews;
   }
 
   leave(waiter: W): void {
-    const line = this.lines.get(waiter.line);
-    const at = line?.indexOf(waiter) ?? -1;
-    if (line === undefined || at < 0) return;
-    line.splice(at, 1);
+    const waiters = this.lines.get(waiter.line)?.waiters ?? [];
+    const at = waiters.indexOf(waiter);
+    if (at < 0) return;
+    waiters.splice(at, 1);
     this.count -= 1;
-    if (line.length === 0) this.lines.delete(waiter.line);
+    if (waiters.length === 0) this.lines.delete(waiter.line);
   }
 
   /** One of this line got its place: the turn goes to the others. */
-  served(line: string): void {
-    const waiters = this.lines.get(line);
-    if (waiters === undefined) return;
-    this.lines.delete(line);
-    this.lines.set(line, waiters);
+  served(name: string): void {
+    const line = this.lines.get(name);
+    if (line === undefined) return;
+    line.pace.letIn();
+    this.lines.delete(name);
+    this.lines.set(name, line);
   }
 
   /**
@@ -143,7 +165,7 @@ export class WaitingLines<W extends Waiter> {
     const picks: W[] = [];
     const byWish = new Map<string, number>();
     const isFree = (waiter: W): boolean => picks.length < most && (byWish.get(waiter.wish.name) ?? 0) < width;
-    let cursors = [...this.lines.values()].map(cursorOf);
+    let cursors = [...this.lines.values()].map(({ waiters }) => cursorOf(waiters));
     while (cursors.length > 0 && picks.length < most) {
       cursors = cursors.filter((cursor) => {
         const waiter = next(cursor, round, isFree);

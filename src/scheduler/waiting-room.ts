@@ -20,6 +20,9 @@ const POLL_MS = { least: 120, most: 180 };
 /** So many are asked in one statement at most: half of a batch, so that new calls come in beside them. */
 const WIDEST = 32;
 
+/** However slowly a line has moved of late, behind so many one may stand: their places may all come back at once. */
+const FEW = 8;
+
 /** So many stand beyond the bounds at most, each for one round. */
 const MOST_GUESTS = 256;
 
@@ -92,7 +95,7 @@ interface Wake {
  * nothing where nobody waits, and NOTIFY takes a lock over all commits of the cluster.
  */
 export class WaitingRoom {
-  private readonly lines = new WaitingLines<Waiting>();
+  private readonly lines: WaitingLines<Waiting>;
   private readonly guests = new Set<Waiting>();
   private readonly keyless = new KeylessLines();
   private pending: Wake | undefined;
@@ -104,7 +107,9 @@ export class WaitingRoom {
   constructor(
     private readonly settings: Pick<SchedulerSettings, 'queueMs' | 'queueMax'>,
     private readonly events: WaitingEvents,
-  ) {}
+  ) {
+    this.lines = new WaitingLines(settings.queueMs);
+  }
 
   get releases(): number {
     return this.given;
@@ -123,8 +128,7 @@ export class WaitingRoom {
     const refusal = ticket.refusal ?? this.lines.first(line)?.refusal ?? 'key-full';
     const left = ticket.until - performance.now();
     if (left <= 0) return { admitted: false, refusal };
-    const isCrowded =
-      this.lines.size >= this.settings.queueMax || this.lines.lengthOf(line) >= this.mostOfLine;
+    const isCrowded = this.isCrowded(line, ticket.arrivedAt);
     if (isCrowded && !this.mayBeGuest(line, ticket)) return this.crowded(line, refusal);
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => this.giveUp(waiting, 'late'), left);
@@ -162,7 +166,7 @@ export class WaitingRoom {
 
   list(): WaitingCalls[] {
     const now = performance.now();
-    return [...this.lines.all()].flatMap(([, waiters]) => {
+    return [...this.lines.all()].flatMap((waiters) => {
       const [first] = waiters;
       if (first === undefined) return [];
       const oldest = Math.min(...waiters.map(({ enteredAt }) => enteredAt));
@@ -171,8 +175,15 @@ export class WaitingRoom {
     });
   }
 
-  private get mostOfLine(): number {
-    return Math.ceil(this.settings.queueMax / 4);
+  /**
+   * Whether there is no place in line, or none that can be reached in time: of a line that has stood for as long as one
+   * waits it is known how many were let in meanwhile, and whoever stands behind more than that would wait in vain.
+   */
+  private isCrowded(line: string, arrivedAt: number): boolean {
+    const { queueMax } = this.settings;
+    if (this.lines.size >= queueMax || this.lines.lengthOf(line) >= Math.ceil(queueMax / 4)) return true;
+    const ahead = this.lines.ahead(line, arrivedAt);
+    return ahead >= FEW && ahead > (this.lines.reach(line) ?? Infinity);
   }
 
   /** Not asked yet, and not only waiting for what those before it wait for as well. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AdmissionRequest, Decision, Lease, Patience } from '../../src/scheduler/admission.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { expectQuiet, unsettled } from '../support/quiet.ts';
@@ -336,6 +337,43 @@ describe('calls that find all places taken', () => {
     for (const one of calls) one.leave(new Error('gone'));
     await Promise.allSettled(calls.map((one) => one.decision));
     await end(held, small);
+  });
+
+  it('are refused at once behind more than are let in while one waits, in a line that has stood for so long', async () => {
+    const queueMs = 5_000;
+    const brisk = await rig.replica({ queueMs });
+    const [key, account] = [await rig.key(), await rig.account({ max: 1 })];
+    let held = leased(await brisk.admit(ask(key, [account])));
+    const crowd = (calls: number): Asked[] =>
+      Array.from({ length: calls }, () => call(ask(key, [account]), brisk));
+    const first = crowd(12);
+    await stand(12, brisk);
+    for (const one of first.slice(0, 9)) {
+      await end(held, brisk);
+      held = await leaseOf(one);
+    }
+    await sleep(queueMs / 2);
+    const arrivedAt = performance.now();
+    const second = crowd(12);
+    await stand(15, brisk);
+    // Three of the first come too late, and it is known that nine are let in while one waits.
+    for (const one of first.slice(9)) expect(await one.decision).toMatchObject({ admitted: false });
+    await sleep(100);
+    expect(await call(ask(key, [account]), brisk).decision).toEqual({
+      admitted: false,
+      refusal: 'accounts-full',
+      retryAfterMs: expect.any(Number) as unknown,
+    });
+    // One that was there before them, and asks anew, finds its place.
+    const anew = call(ask(key, [account]), brisk, { arrivedAt });
+    await stand(13, brisk);
+    for (const one of [anew, ...second]) one.leave(new Error('gone'));
+    await stand(0, brisk);
+    const third = crowd(12);
+    await stand(12, brisk);
+    for (const one of third) one.leave(new Error('gone'));
+    await stand(0, brisk);
+    await end(held, brisk);
   });
 
   it('are let in beyond the bounds where those before them wait for other accounts, and for those only', async () => {
