@@ -61,7 +61,7 @@ describe('the binding after an answer', () => {
 
   it('is made, kept, taken over, or left to those who know how long the other one rests', () => {
     expect(bindingAfter(tried('new'), false)).toEqual(binding);
-    expect(bindingAfter(tried('hit'), false)).toEqual(binding);
+    expect(bindingAfter(tried('hit'), false)).toEqual({ ...binding, isUse: true });
     expect(bindingAfter(tried('rebound'), false)).toEqual({ ...binding, replaces: 'a' });
     const spilled = { ...binding, replaces: 'a', ifParked: true, family: 'opus' };
     expect(bindingAfter(tried('spill'), false)).toEqual(spilled);

@@ -57,8 +57,9 @@ export function bindingAfter(one: Try, wroteForAnHour: boolean): Binding | undef
     case 'none':
       return undefined;
     case 'new':
-    case 'hit':
       return binding;
+    case 'hit':
+      return { ...binding, isUse: true };
     case 'rebound':
       return { ...binding, replaces: bound?.accountId };
     case 'spill': {

@@ -3,6 +3,8 @@ import type { AdmissionRequest, Decision } from './admission.ts';
 import { type Binding, bindSessions, forgetBindings } from './sql/bindings.ts';
 
 const COLLECT_MS = 20;
+/** Of those that only say that their session was used, which nobody needs to know before its cache is nearly gone. */
+const COLLECT_USES_MS = 1_000;
 const LARGEST_BATCH = 64;
 /** What a slow database leaves waiting; beyond it the oldest are forgotten. */
 const MOST_PENDING = 5_000;
@@ -11,8 +13,8 @@ const MOST_BINDINGS = 500_000;
 const FORGOTTEN_AT_ONCE = 5_000;
 
 /**
- * Bindings on their way to the database, beside the calls that make them: collected for 20 ms or up to 64, one
- * statement in flight. One that is lost costs the vendor's cache of a session once, so that nothing is tried again.
+ * Bindings on their way to the database, beside the calls that make them: collected for 20 ms, or
+ * a second where they change nothing but the time, or up to 64; one statement in flight. One that is lost costs the vendor's cache of a session once, so that nothing is tried again.
  *
  * States of one: collected → in the batch in flight → written or lost. `full`: the table holds as many as it may.
  */
@@ -20,6 +22,8 @@ export class Bindings {
   private readonly pending = new Map<string, Binding>();
   private inFlight: ReadonlyMap<string, Binding> = new Map();
   private timer: NodeJS.Timeout | undefined;
+  /** Whether the timer is one for news. */
+  private soon = false;
   private writing: Promise<void> | undefined;
   private full = false;
 
@@ -33,17 +37,16 @@ export class Bindings {
     const known = this.pending.get(session);
     // Behind those that came since, since it is as new as they are.
     this.pending.delete(session);
-    const outlives = known?.accountId === binding.accountId && known.livesS > binding.livesS;
-    this.pending.set(session, outlives ? { ...binding, livesS: known.livesS } : binding);
+    this.pending.set(session, known?.accountId === binding.accountId ? both(known, binding) : binding);
     if (this.pending.size > MOST_PENDING) for (const [oldest] of this.take(1)) this.pending.delete(oldest);
     if (this.pending.size >= LARGEST_BATCH) this.start();
-    else this.timer ??= setTimeout(() => this.start(), COLLECT_MS).unref();
+    else this.startIn(binding.isUse !== true);
   }
 
-  /** The account that a session will be bound to, once that is written. */
+  /** The account that a session will be bound to, once that is written; of a mere use the database knows it. */
   pendingFor(session: string): string | undefined {
     const pending = this.pending.get(session) ?? this.inFlight.get(session);
-    return pending?.ifParked === true ? undefined : pending?.accountId;
+    return pending?.ifParked === true || pending?.isUse === true ? undefined : pending?.accountId;
   }
 
   /** A session's next call may come before the binding is written that its last one made. */
@@ -84,6 +87,13 @@ export class Bindings {
     return { ...decision, bound: { accountId, isParked: false } };
   }
 
+  private startIn(soon: boolean): void {
+    if (this.timer !== undefined && (this.soon || !soon)) return;
+    clearTimeout(this.timer);
+    this.soon = soon;
+    this.timer = setTimeout(() => this.start(), soon ? COLLECT_MS : COLLECT_USES_MS).unref();
+  }
+
   private start(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -108,4 +118,10 @@ export class Bindings {
     }
     return taken;
   }
+}
+
+/** What two calls say that went to one account: a use takes nothing from news that are not written yet. */
+function both(known: Binding, binding: Binding): Binding {
+  const livesS = Math.max(known.livesS, binding.livesS);
+  return { ...(binding.isUse === true ? known : binding), livesS };
 }

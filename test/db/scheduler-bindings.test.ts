@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HotPool } from '../../src/database/hot-pool.ts';
 import type { Decision } from '../../src/scheduler/admission.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { type Binding, bindSessions, forgetBindings } from '../../src/scheduler/sql/bindings.ts';
+import { eventually } from '../support/eventually.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { ask, candidate, leased, SchedulingRig, settlement } from '../support/scheduling.ts';
 
@@ -193,6 +195,41 @@ describe('the binding of a session', () => {
     const third = leased(await scheduler.admit(ask(key, both, { session })));
     expect(third.accountId).toBe(better);
     await Promise.all([settled, ...[leased(second), third].map((one) => scheduler.settle(settlement(one)))]);
+  });
+
+  it('is written once for many uses, and together with news of others at once', async () => {
+    const written: number[] = [];
+    const counted = await rig.replica({
+      wrap: (db) => ({
+        run: (statement, values) => {
+          const [sessions] = values;
+          if (statement.name === 'bind-sessions') written.push(String(sessions).split(',').length);
+          return db.run(statement, values);
+        },
+      }),
+    });
+    const { bound, session } = await pair();
+    await idleFor(session, 200);
+    for (let use = 0; use < 10; use += 1) {
+      counted.bind({ session, accountId: bound, livesS: 300, isUse: true });
+      await sleep(10);
+    }
+    expect(written).toEqual([]);
+    counted.bind({ session: newSession(), accountId: bound, livesS: 300 });
+    await eventually(() => expect(written).toEqual([2]));
+    counted.bind({ session, accountId: bound, livesS: 300, isUse: true });
+    await eventually(() => expect(written).toEqual([2, 1]));
+    await counted.flush();
+    await idleFor(session, 200);
+    expect((await call(await rig.key(), [bound], session)).bound?.accountId).toBe(bound);
+  });
+
+  it('is not kept from its new account by a use of that', async () => {
+    const { better, bound, session } = await pair();
+    await park(bound);
+    scheduler.bind({ session, accountId: better, livesS: 300, replaces: bound });
+    await bind({ session, accountId: better, isUse: true });
+    expect(await boundTo(session)).toBe(better);
   });
 
   it('is written by many at once without a quarrel', async () => {

@@ -10,6 +10,8 @@ export interface Binding {
   readonly livesS: number;
   /** The account that the session was bound to until now, where that is to change. */
   readonly replaces?: string | undefined;
+  /** It was bound to this account already, and is used again. */
+  readonly isUse?: boolean;
   /** Only if that account serves no more, waits for a person, or rests until its cache is gone. */
   readonly ifParked?: boolean;
   /** What rests of that account for the session's model are kept under; absent: only those of the whole account count. */
