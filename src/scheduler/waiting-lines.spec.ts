@@ -46,7 +46,7 @@ function letIn(
         places[account] = (places[account] ?? 0) - 1;
         keys[one.line] = (keys[one.line] ?? Infinity) - 1;
         admitted.push(one.name);
-        lines.served(one.line);
+        lines.served(one);
         lines.leave(one);
       }
     }

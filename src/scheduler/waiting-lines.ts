@@ -65,7 +65,8 @@ interface Cursor<W> {
 
 interface Line<W> {
   readonly waiters: W[];
-  readonly pace: Pace;
+  /** Of those who want the same, by their wish's name; others may be let in faster, or not at all. */
+  readonly paces: Map<string, Pace>;
 }
 
 /**
@@ -101,17 +102,19 @@ export class WaitingLines<W extends Waiter> {
     return first !== undefined && first.arrivedAt < arrivedAt;
   }
 
-  /** How many of the line come before one who came at that time. */
-  ahead(line: string, arrivedAt: number): number {
-    const waiters = this.lines.get(line)?.waiters ?? [];
-    let at = waiters.length;
-    while (at > 0 && (waiters[at - 1]?.arrivedAt ?? 0) > arrivedAt) at -= 1;
-    return at;
+  /** How many of the line who want the same come before one who came at that time. */
+  ahead(line: string, arrivedAt: number, { name }: Wish): number {
+    let ahead = 0;
+    for (const waiter of this.lines.get(line)?.waiters ?? []) {
+      if (waiter.arrivedAt > arrivedAt) break;
+      if (waiter.wish.name === name) ahead += 1;
+    }
+    return ahead;
   }
 
-  /** How many of the line may be let in while one waits; undefined where it has not stood for so long. */
-  reach(line: string): number | undefined {
-    return this.lines.get(line)?.pace.lately();
+  /** How many who want this may be let in while one waits; undefined where none has been waiting for it for so long. */
+  reach(line: string, { name }: Wish): number | undefined {
+    return this.lines.get(line)?.paces.get(name)?.lately();
   }
 
   /** Whether one of these places is waited for by none of those in the line who count, so that nothing is known of it. */
@@ -132,27 +135,33 @@ export class WaitingLines<W extends Waiter> {
   enter(waiter: W): boolean {
     let line = this.lines.get(waiter.line);
     if (line === undefined)
-      this.lines.set(waiter.line, (line = { waiters: [], pace: new Pace(this.waitMs) }));
-    const isNews = !line.waiters.some(({ wish }) => wish.name === waiter.wish.name);
-    line.waiters.splice(this.ahead(waiter.line, waiter.arrivedAt), 0, waiter);
+      this.lines.set(waiter.line, (line = { waiters: [], paces: new Map() }));
+    const { waiters, paces } = line;
+    const isNews = !paces.has(waiter.wish.name);
+    if (isNews) paces.set(waiter.wish.name, new Pace(this.waitMs));
+    let at = waiters.length;
+    while (at > 0 && (waiters[at - 1]?.arrivedAt ?? 0) > waiter.arrivedAt) at -= 1;
+    waiters.splice(at, 0, waiter);
     this.count += 1;
     return isNews;
   }
 
   leave(waiter: W): void {
-    const waiters = this.lines.get(waiter.line)?.waiters ?? [];
-    const at = waiters.indexOf(waiter);
-    if (at < 0) return;
+    const line = this.lines.get(waiter.line);
+    const at = line?.waiters.indexOf(waiter) ?? -1;
+    if (line === undefined || at < 0) return;
+    const { waiters, paces } = line;
     waiters.splice(at, 1);
     this.count -= 1;
+    if (!waiters.some(({ wish }) => wish.name === waiter.wish.name)) paces.delete(waiter.wish.name);
     if (waiters.length === 0) this.lines.delete(waiter.line);
   }
 
-  /** One of this line got its place: the turn goes to the others. */
-  served(name: string): void {
+  /** One who stands in its line got its place: the turn goes to the others. */
+  served({ line: name, wish }: W): void {
     const line = this.lines.get(name);
     if (line === undefined) return;
-    line.pace.letIn();
+    line.paces.get(wish.name)?.letIn();
     this.lines.delete(name);
     this.lines.set(name, line);
   }

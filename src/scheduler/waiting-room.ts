@@ -128,7 +128,7 @@ export class WaitingRoom {
     const refusal = ticket.refusal ?? this.lines.first(line)?.refusal ?? 'key-full';
     const left = ticket.until - performance.now();
     if (left <= 0) return { admitted: false, refusal };
-    const isCrowded = this.isCrowded(line, ticket.arrivedAt);
+    const isCrowded = this.isCrowded(line, ticket);
     if (isCrowded && !this.mayBeGuest(line, ticket)) return this.crowded(line, refusal);
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => this.giveUp(waiting, 'late'), left);
@@ -176,14 +176,14 @@ export class WaitingRoom {
   }
 
   /**
-   * Whether there is no place in line, or none that can be reached in time: of a line that has stood for as long as one
-   * waits it is known how many were let in meanwhile, and whoever stands behind more than that would wait in vain.
+   * Whether there is no place in line, or none that can be reached in time: where the same was wanted for as long as one
+   * waits it is known how many got it meanwhile, and whoever stands behind more than that would wait in vain.
    */
-  private isCrowded(line: string, arrivedAt: number): boolean {
+  private isCrowded(line: string, { arrivedAt, wish }: Ticket): boolean {
     const { queueMax } = this.settings;
     if (this.lines.size >= queueMax || this.lines.lengthOf(line) >= Math.ceil(queueMax / 4)) return true;
-    const ahead = this.lines.ahead(line, arrivedAt);
-    return ahead >= FEW && ahead > (this.lines.reach(line) ?? Infinity);
+    const ahead = this.lines.ahead(line, arrivedAt, wish);
+    return ahead >= FEW && ahead > (this.lines.reach(line, wish) ?? Infinity);
   }
 
   /** Not asked yet, and not only waiting for what those before it wait for as well. */
@@ -258,7 +258,7 @@ export class WaitingRoom {
         if (waiting.over !== undefined) this.leave(waiting);
         return;
       }
-      if (decision.admitted) this.lines.served(waiting.line);
+      if (decision.admitted) this.lines.served(waiting);
       this.end(waiting, decision.admitted ? 'admitted' : 'refused');
       waiting.resolve(decision);
     } catch (error) {

@@ -376,6 +376,38 @@ describe('calls that find all places taken', () => {
     await end(held, brisk);
   });
 
+  it('are not refused for the pace of those in their line who wait for other accounts', async () => {
+    const queueMs = 3_000;
+    const slow = await rig.replica({ queueMs });
+    const [key, stuck, full, free] = [
+      await rig.key(),
+      await rig.account({ max: 1 }),
+      await rig.account({ max: 1 }),
+      await rig.account(),
+    ];
+    const held = leased(await slow.admit(ask(key, [stuck])));
+    const taken = leased(await slow.admit(ask(key, [full])));
+    const early = call(ask(key, [stuck]), slow);
+    await stand(1, slow);
+    await sleep(queueMs / 2);
+    const late = Array.from({ length: 9 }, () => call(ask(key, [stuck]), slow));
+    await stand(10, slow);
+    // The line has stood for as long as one waits, and nobody was let in.
+    expect(await early.decision).toMatchObject({ admitted: false });
+    await sleep(100);
+    const next = call(ask(key, [full]), slow);
+    await sleep(100);
+    await end(taken, slow);
+    await end(await leaseOf(next), slow);
+    for (const one of late.slice(1)) one.leave(new Error('gone'));
+    await stand(1, slow);
+    const burst = Array.from({ length: 20 }, () => call(ask(key, [free]), slow));
+    for (const one of burst) await end(await leaseOf(one), slow);
+    late[0]?.leave(new Error('gone'));
+    await stand(0, slow);
+    await end(held, slow);
+  });
+
   it('are let in beyond the bounds where those before them wait for other accounts, and for those only', async () => {
     const small = await rig.replica({ queueMax: 4 });
     const [key, other] = [await rig.key(), await rig.key()];
