@@ -195,7 +195,7 @@ const BEFORE = `
 `;
 
 /** As before, with its rows locked in order, as whoever proves an account does. */
-const ORDERLY_COOL = changed(COOL.slice(COOL.indexOf('create function cool_account')), [
+export const ORDERLY_COOL = changed(COOL.slice(COOL.indexOf('create function cool_account')), [
   ['create function cool_account', 'create or replace function cool_account'],
   [
     '    update cooldowns c set proven_at = v_now\n',

@@ -23,6 +23,7 @@ import { Charges1763801185800 } from '../../migrations/1763801185800-charges.ts'
 import { ShortLists1763801212100 } from '../../migrations/1763801212100-short-lists.ts';
 import { DurableRests1763801222000 } from '../../migrations/1763801222000-durable-rests.ts';
 import { BindingsById1763801300450 } from '../../migrations/1763801300450-bindings-by-id.ts';
+import { MixedPools1763801300460 } from '../../migrations/1763801300460-mixed-pools.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -50,6 +51,7 @@ export const MIGRATIONS = [
   ShortLists1763801212100,
   DurableRests1763801222000,
   BindingsById1763801300450,
+  MixedPools1763801300460,
 ];
 
 /**

@@ -156,15 +156,10 @@ export class AccountHealth {
       enough === undefined
         ? `the first call after its rest failed: ${reason}`
         : `${enough.failures} of the last ${enough.of} calls failed; the last one: ${reason}`;
-    return this.cool(
-      one,
-      rest,
-      evidence,
-      one.pool.map(({ accountId }) => accountId),
-    );
+    return this.cool(one, rest, evidence, one.pool);
   }
 
-  private async cool(one: Try, rest: Rest, evidence: string, pool?: readonly string[]): Promise<Rested> {
+  private async cool(one: Try, rest: Rest, evidence: string, pool?: Cooling['pool']): Promise<Rested> {
     const { account, lease } = one;
     const said: Rested = { isNews: false, backInMs: rest.forMs === 'infinity' ? undefined : rest.forMs };
     const name = `${nameOf(one)} ${rest.reason}`;

@@ -58,6 +58,9 @@ describe('cooldowns', () => {
     );
     return row?.seconds ?? 0;
   };
+  /** A pool whose accounts all have the same name for a model. */
+  const alike = (accounts: readonly string[], modelFamily = 'm') =>
+    accounts.map((accountId) => ({ accountId, modelFamily }));
   const rowsOf = async (accountId: string): Promise<number> =>
     (await rig.query('select from cooldowns where account_id = $1', [accountId])).length;
 
@@ -176,7 +179,12 @@ describe('cooldowns', () => {
   it('for failing leave at least half of a pool, those with other trouble not counted: U8', async () => {
     const pool = [await rig.account(), await rig.account(), await rig.account(), await rig.account()];
     const eject = (account: string, family = 'm') =>
-      cool(account, MINUTE, { reason: 'ejected', modelFamily: family, growsToMs: MINUTE, pool });
+      cool(account, MINUTE, {
+        reason: 'ejected',
+        modelFamily: family,
+        growsToMs: MINUTE,
+        pool: alike(pool, family),
+      });
     const [first = '', second = '', third = '', fourth = ''] = pool;
     const answers = await Promise.all(pool.map((account) => eject(account)));
     expect(answers.sort()).toEqual(['cooling', 'cooling', 'too-many', 'too-many']);
@@ -190,6 +198,21 @@ describe('cooldowns', () => {
     expect(await eject(fourth)).toBe('too-many');
   });
 
+  it('for failing leave at least half of a pool whose accounts have names of their own for the model: U8', async () => {
+    const pool = await Promise.all(
+      ['claude', 'anthropic.claude', 'mapped', 'claude'].map(async (modelFamily) => ({
+        accountId: await rig.account(),
+        modelFamily,
+      })),
+    );
+    const answers = await Promise.all(
+      pool.map(({ accountId, modelFamily }) =>
+        cool(accountId, MINUTE, { reason: 'ejected', modelFamily, growsToMs: MINUTE, pool }),
+      ),
+    );
+    expect(answers.sort()).toEqual(['cooling', 'cooling', 'too-many', 'too-many']);
+  });
+
   it('tell how long the account rests, in the end by what was written before', async () => {
     const account = await rig.account();
     const rate = { reason: 'rate-limit' };
@@ -200,7 +223,7 @@ describe('cooldowns', () => {
     expect(forMs).toBeLessThanOrEqual(MINUTE);
     expect(await cooled(account, 'infinity')).toEqual({ became: 'cooling', forMs: 'infinity' });
     const [only] = [await rig.account()];
-    expect(await cooled(only, MINUTE, { reason: 'ejected', modelFamily: 'm', pool: [only] })).toEqual({
+    expect(await cooled(only, MINUTE, { reason: 'ejected', modelFamily: 'm', pool: alike([only]) })).toEqual({
       became: 'too-many',
       forMs: undefined,
     });
@@ -208,7 +231,7 @@ describe('cooldowns', () => {
 
   it('for failing never take the only account', async () => {
     const account = await rig.account();
-    const cooled = await cool(account, MINUTE, { reason: 'ejected', modelFamily: 'm', pool: [account] });
+    const cooled = await cool(account, MINUTE, { reason: 'ejected', modelFamily: 'm', pool: alike([account]) });
     expect(cooled).toBe('too-many');
     expect(await decide([candidate(account, { modelFamily: 'm' })])).toBe(account);
   });

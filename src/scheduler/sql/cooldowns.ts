@@ -1,5 +1,6 @@
 import { v7 } from 'uuid';
 import type { Queryable } from '../../database/statement.ts';
+import type { Candidate } from '../admission.ts';
 
 /** A verdict on an account that is to rest. Its end comes by itself, or (`infinity`: parked) by a person's hand. */
 export interface Cooling {
@@ -20,8 +21,8 @@ export interface Cooling {
   readonly credentialsVersion: number;
   /** When the call was admitted that met it, by the database's clock: what was written since then is the same. */
   readonly since?: Date;
-  /** Account ids of a pool: more than half of those that have no other trouble must stay. */
-  readonly pool?: readonly string[];
+  /** A pool, each with its own name for the call's model: half of those that have no other trouble must stay. */
+  readonly pool?: readonly Pick<Candidate, 'accountId' | 'modelFamily'>[];
 }
 
 /**
@@ -39,7 +40,7 @@ export interface Cooled {
 const COOL = {
   name: 'cool-account',
   text: `select cool_account($1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::bigint, $7::bigint, $8::boolean,
-    $9::integer, $10::timestamptz, $11::uuid[]) as answer`,
+    $9::integer, $10::timestamptz, $11::uuid[], $12::text[]) as answer`,
 };
 const FORGET = {
   name: 'forget-cooldowns',
@@ -60,7 +61,8 @@ export async function coolAccount(db: Queryable, cooling: Cooling): Promise<Cool
     probed ?? true,
     credentialsVersion,
     cooling.since ?? null,
-    cooling.pool ?? null,
+    cooling.pool?.map(({ accountId: id }) => id) ?? null,
+    cooling.pool?.map(({ modelFamily: family }) => family) ?? null,
   ]);
   if (row === undefined) throw new Error('The verdict was not answered');
   const [became, ms = ''] = row.answer.split(' ') as [Became, string?];
