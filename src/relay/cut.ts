@@ -118,8 +118,8 @@ export function endingOf(
     return { outcome: broken, reason: 'idle-timeout', error, blame: 'vendor', unsent: false };
   }
   if (cause instanceof UpstreamFailure) {
-    const { reason } = cause;
-    const blame = reason === 'reset' && !answered ? 'connection' : 'vendor';
+    const { reason, begun } = cause;
+    const blame = reason === 'reset' && !answered && !begun ? 'connection' : 'vendor';
     const unsent = Object.hasOwn(UNSENT, reason);
     return { outcome: broken, reason, error: failureError(cause), blame, unsent };
   }

@@ -34,6 +34,7 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
   private held = 0;
   /** Of the length that the answer told; NaN where it told none. */
   private left = NaN;
+  private hasBegun = false;
   private isOpen = false;
   private hasCome = false;
   private isClosed = false;
@@ -57,6 +58,11 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
     if (this.isClosed) controller.abort(this.failure as Error);
+  }
+
+  /** The first byte of the answer's head. */
+  onResponseStarted(): void {
+    this.hasBegun = true;
   }
 
   onResponseStart(
@@ -87,7 +93,10 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.isOpen) return this.destroy(error);
+    if (!this.isOpen) {
+      const { reason, code } = UpstreamFailure.of(error);
+      return this.destroy(this.hasBegun ? new UpstreamFailure(reason, code, true) : error);
+    }
     this.failure ??= error;
     this.tell();
   }

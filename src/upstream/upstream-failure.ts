@@ -71,12 +71,15 @@ export class UpstreamFailure extends Error {
   readonly reason: UpstreamFailureReason;
   /** The system's or the client library's code, for the log. */
   readonly code: string | undefined;
+  /** A byte of the answer had come. */
+  readonly begun: boolean;
 
-  constructor(reason: UpstreamFailureReason, code?: string) {
+  constructor(reason: UpstreamFailureReason, code?: string, begun = false) {
     super(code === undefined ? SENTENCES[reason] : `${SENTENCES[reason]} (${code})`);
     this.name = 'UpstreamFailure';
     this.reason = reason;
     this.code = code;
+    this.begun = begun;
   }
 
   /** Names what a request or an open body broke with. Never keeps the original: it may hold headers. */

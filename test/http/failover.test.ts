@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { send } from '../support/asking.ts';
 import { eventually } from '../support/eventually.ts';
 import { Pool } from '../support/pool.ts';
@@ -290,6 +290,27 @@ describe('a kept connection that the other side has closed', () => {
     expect(broken.answer.headers['x-relay-attempts']).toBe('1');
     await pool.rowsOf(broken);
   });
+
+  it.each([
+    ['a part of the head', 'HTTP/1.1 200 OK\r\ncontent-ty'],
+    ['an interim head', 'HTTP/1.1 103 Early Hints\r\n\r\n'],
+    ['what is not HTTP', 'HTTP/1.1 okay\r\n\r\n'],
+  ])('is not asked again once %s came back: U19', async (_, bytes) => {
+    let connections = 0;
+    const server = createTcpServer((socket) => {
+      connections += 1;
+      socket.on('error', () => undefined).once('data', () => socket.end(bytes));
+    });
+    const pool = await of([{ baseUrl: await listening(server) }]);
+    try {
+      const { answer } = await pool.call();
+      expect(answer.status).toBe(502);
+      expect(answer.headers['x-relay-attempts']).toBe('1');
+      expect(connections).toBe(1);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
 });
 
 describe('when every account fails', () => {
@@ -399,7 +420,7 @@ async function startClosing() {
   };
 }
 
-async function listening(server: Server): Promise<string> {
+async function listening(server: Server | TcpServer): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
