@@ -24,6 +24,7 @@ import { ShortLists1763801212100 } from '../../migrations/1763801212100-short-li
 import { DurableRests1763801222000 } from '../../migrations/1763801222000-durable-rests.ts';
 import { BindingsById1763801300450 } from '../../migrations/1763801300450-bindings-by-id.ts';
 import { MixedPools1763801300460 } from '../../migrations/1763801300460-mixed-pools.ts';
+import { LeanBindings1763801300470 } from '../../migrations/1763801300470-lean-bindings.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -52,6 +53,7 @@ export const MIGRATIONS = [
   DurableRests1763801222000,
   BindingsById1763801300450,
   MixedPools1763801300460,
+  LeanBindings1763801300470,
 ];
 
 /**

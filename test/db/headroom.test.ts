@@ -83,6 +83,18 @@ describe('an account that is near a limit', () => {
     expect(await decide([near, free], { preferredAccountId: near })).toBe(near);
   });
 
+  it('is preferred among those that are as near to theirs, so that its cache is not left for nothing', async () => {
+    const [near, better] = [await account({ priority: 90 }), await account({ priority: 10 })];
+    for (const id of [near, better]) await scheduler.rests.lean(id, FAMILY, MINUTE);
+    expect(await decide([near, better])).toBe(better);
+    expect(await decide([near, better], { preferredAccountId: near })).toBe(near);
+    const states = await scheduler.survey.stateOf([candidate(better), candidate(near)], near);
+    expect(states.map(({ accountId }) => accountId)).toEqual([near, better]);
+    // The chain of the key still comes first.
+    const chain = [candidate(near, { tier: 1 }), candidate(better)];
+    expect(await decide(chain, { preferredAccountId: near })).toBe(better);
+  });
+
   it('is so for one model family, and for the latest of the times that were told', async () => {
     const [near, worse] = [await account({ priority: 10 }), await account({ priority: 90 })];
     await scheduler.rests.lean(near, FAMILY, 10 * MINUTE);
@@ -118,8 +130,13 @@ describe('an account that is near a limit', () => {
     ];
     await scheduler.rests.lean(near, FAMILY, MINUTE);
     const lease = leased(await scheduler.admit(ask(key, [bad])));
-    const next = leased(await scheduler.move(move(lease, [near, worse])));
+    const next = leased(await scheduler.move(move(lease, [near, worse], { preferredAccountId: near })));
     expect(next.accountId).toBe(worse);
     await scheduler.settle(settlement(next));
+    // On a new connection, it is asked again for what it was asked before.
+    const asked = leased(await scheduler.admit(ask(key, [near])));
+    const anew = leased(await scheduler.move(move(asked, [near, worse], { preferredAccountId: near })));
+    expect(anew.accountId).toBe(near);
+    await scheduler.settle(settlement(anew));
   });
 });

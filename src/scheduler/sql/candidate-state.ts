@@ -31,8 +31,8 @@ interface Row extends Omit<CandidateState, 'rest'> {
 }
 
 /**
- * The order is that of the function `admit`: the preferred one that is not near a limit, tier, near a limit, priority,
- * load by weight, the longest unused.
+ * The order is that of the function `admit`: the preferred one that is not near a limit, tier, near a limit, preferred,
+ * priority, load by weight, the longest unused.
  */
 const STATE = {
   name: 'candidate-state',
@@ -55,8 +55,8 @@ const STATE = {
             select from account_credentials x
               where x.account_id = d.account_id and x.version > d.credentials_version))
         order by d.until desc limit 1) d on true
-    order by (c.id is not distinct from $4::uuid and not n.lean) desc, c.tier, n.lean, q.priority, coalesce(s.in_use, 0)::float8 / q.weight,
-      coalesce(s.last_used, '-infinity'), c.pos`,
+    order by (c.id is not distinct from $4::uuid and not n.lean) desc, c.tier, n.lean,
+      (c.id is not distinct from $4::uuid) desc, q.priority, coalesce(s.in_use, 0)::float8 / q.weight, coalesce(s.last_used, '-infinity'), c.pos`,
 };
 
 export async function stateOfCandidates(
