@@ -317,6 +317,7 @@ describe("a session of Gemini's", () => {
     const park = await admin(rehearsal.url, 'PATCH', `/accounts/${pool.at(0).id}`, { enabled: false });
     expect(park.status).toBe(200);
     const ids = [await ask(0, path, headers, { contents, systemInstruction })];
+    await isBound(pool.at(1).id);
     await admin(rehearsal.url, 'PATCH', `/accounts/${pool.at(0).id}`, { enabled: true });
     for (let at = 0; at < 5; at += 1) {
       contents.push(turn('A place.', 'model'), turn(`And then, ${at}?`));
