@@ -85,6 +85,23 @@ describe('the time of grace', () => {
     expect(decide()).toBeUndefined();
   });
 
+  it('passes by an account for the models that it rests for, and for no others', () => {
+    const terms = { limited: false, isLimited: () => false, rates: [], teams: [], priorityOf: () => 50 };
+    const decide = (modelFamily: string) => {
+      const candidates = [{ accountId: 'a', version: 1n, tier: 0, modelFamily }];
+      const request = { requestId: 'r', keyId: 'k', lane: 'generate', candidates, grace: terms };
+      const gone = new AdmissionUnavailable('gone', { cause: GONE });
+      return grace.decide(request as unknown as AdmissionRequest, gone);
+    };
+    grace.cool({ accountId: 'a', modelFamily: 'opus', forMs: 60_000 });
+    grace.failed(GONE);
+    expect(decide('opus')).toMatchObject({ refusal: 'accounts-cooling', retryAfterMs: 60_000 });
+    expect(decide('haiku')).toMatchObject({ admitted: true });
+    grace.cool({ accountId: 'a', modelFamily: null, forMs: 10_000 });
+    expect(decide('opus')).toMatchObject({ refusal: 'accounts-cooling', retryAfterMs: 60_000 });
+    expect(decide('haiku')).toMatchObject({ refusal: 'accounts-cooling', retryAfterMs: 10_000 });
+  });
+
   it('is not ended by an answer to what was asked before the outage', () => {
     vain();
     grace.answered(now - 1, true);

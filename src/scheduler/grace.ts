@@ -3,6 +3,7 @@ import type { Queryable, Statement } from '../database/statement.ts';
 import {
   type AdmissionRequest,
   AdmissionUnavailable,
+  type Candidate,
   type Decision,
   type GraceTerms,
   type Lease,
@@ -62,7 +63,8 @@ export class Grace {
   private readonly moved = new Set<string>();
   /** Accounts in the order in which they were last chosen here. */
   private readonly chosen = new Map<string, true>();
-  private readonly cooling = new Map<string, number>();
+  /** Until when, by account and model family; null: the whole account. */
+  private readonly cooling = new Map<string, Map<string | null, number>>();
   /** The database's clock against ours. */
   private skewMs = 0;
 
@@ -138,9 +140,10 @@ export class Grace {
   }
 
   /** An account is not to be chosen for a while. */
-  cool({ accountId, forMs }: Pick<Cooling, 'accountId' | 'forMs'>): void {
+  cool({ accountId, modelFamily, forMs }: Pick<Cooling, 'accountId' | 'modelFamily' | 'forMs'>): void {
     const until = this.now() + (forMs === 'infinity' ? LONGEST_COOLING_MS : forMs);
-    this.cooling.set(accountId, Math.max(until, this.cooling.get(accountId) ?? 0));
+    const rests = this.cooling.get(accountId) ?? new Map<string | null, number>();
+    this.cooling.set(accountId, rests.set(modelFamily, Math.max(until, rests.get(modelFamily) ?? 0)));
   }
 
   /**
@@ -218,9 +221,12 @@ export class Grace {
   ): { readonly accounts: readonly string[]; readonly backInMs: number } {
     const now = this.now();
     const turns = new Map([...this.chosen.keys()].map((id, turn) => [id, turn]));
-    const until = (id: string): number => this.cooling.get(id) ?? 0;
+    const until = ({ accountId, modelFamily }: Candidate): number => {
+      const rests = this.cooling.get(accountId);
+      return Math.max(rests?.get(null) ?? 0, rests?.get(modelFamily) ?? 0);
+    };
     const accounts = candidates
-      .filter(({ accountId }) => until(accountId) <= now)
+      .filter((candidate) => until(candidate) <= now)
       .map(({ accountId, tier }) => ({
         accountId,
         tier: accountId === preferredAccountId ? -1 : tier,
@@ -229,7 +235,7 @@ export class Grace {
       }))
       .sort((a, b) => a.tier - b.tier || a.priority - b.priority || a.turn - b.turn)
       .map(({ accountId }) => accountId);
-    const backInMs = Math.min(...candidates.map(({ accountId }) => until(accountId))) - now;
+    const backInMs = Math.min(...candidates.map(until)) - now;
     return { accounts, backInMs };
   }
 }

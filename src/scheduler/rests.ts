@@ -15,10 +15,10 @@ export class Rests {
 
   /** @see coolAccount */
   async cool(cooling: Cooling): Promise<Cooled> {
-    const { accountId } = cooling;
+    const { accountId, modelFamily } = cooling;
     try {
       const cooled = await coolAccount(this.hot, cooling);
-      if (cooled.forMs !== undefined) this.grace.cool({ accountId, forMs: cooled.forMs });
+      if (cooled.forMs !== undefined) this.grace.cool({ accountId, modelFamily, forMs: cooled.forMs });
       return cooled;
     } catch (error) {
       // How much of a pool may rest, only the database knows.
