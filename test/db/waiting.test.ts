@@ -377,7 +377,7 @@ describe('calls that find all places taken', () => {
   });
 
   it('are not refused for the pace of those in their line who wait for other accounts', async () => {
-    const queueMs = 3_000;
+    const queueMs = 5_000;
     const slow = await rig.replica({ queueMs });
     const [key, stuck, full, free] = [
       await rig.key(),
