@@ -134,8 +134,7 @@ export class WaitingLines<W extends Waiter> {
   /** @returns whether nobody in the line wants the same yet, so that nothing is known of it */
   enter(waiter: W): boolean {
     let line = this.lines.get(waiter.line);
-    if (line === undefined)
-      this.lines.set(waiter.line, (line = { waiters: [], paces: new Map() }));
+    if (line === undefined) this.lines.set(waiter.line, (line = { waiters: [], paces: new Map() }));
     const { waiters, paces } = line;
     const isNews = !paces.has(waiter.wish.name);
     if (isNews) paces.set(waiter.wish.name, new Pace(this.waitMs));

@@ -231,7 +231,11 @@ describe('cooldowns', () => {
 
   it('for failing never take the only account', async () => {
     const account = await rig.account();
-    const cooled = await cool(account, MINUTE, { reason: 'ejected', modelFamily: 'm', pool: alike([account]) });
+    const cooled = await cool(account, MINUTE, {
+      reason: 'ejected',
+      modelFamily: 'm',
+      pool: alike([account]),
+    });
     expect(cooled).toBe('too-many');
     expect(await decide([candidate(account, { modelFamily: 'm' })])).toBe(account);
   });
