@@ -36,7 +36,7 @@ import { checkCounters, type Proof } from './sql/counters.ts';
 import { Standings } from './standings.ts';
 import { Strays } from './strays.ts';
 import { Survey } from './survey.ts';
-import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
+import { type WaitingCalls, type WaitingEvents, WaitingRoom } from './waiting-room.ts';
 
 const LAST_FLUSH_MS = 5_000;
 
@@ -67,6 +67,8 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   private readonly standings: Standings;
   private readonly maintenance: Maintenance;
   private closing: Promise<void> | undefined;
+  /** Admitted calls that are not settled yet. */
+  private open = 0;
 
   constructor(
     @Inject(HOT_POOL) hotPool: Queryable,
@@ -85,10 +87,11 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       this.spooling.use(epoch, installation),
     );
     this.settlements = new SettlementQueue(ledger, this.settlementEvents());
-    this.room = new WaitingRoom(settings, {
+    const waits: WaitingEvents = {
       waiting: (count) => metrics.callsWaiting(count),
       waited: (ms, end) => metrics.callWaited(ms, end),
-    });
+    };
+    this.room = new WaitingRoom(settings, waits, () => this.open);
     // Not watched: that accounts can be read says nothing of whether calls can be admitted.
     this.standings = new Standings(hotPool);
     const { sessions } = this;
@@ -158,7 +161,9 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
   async admit(request: AdmissionRequest, patience?: Patience): Promise<Decision> {
     if (this.settlements.isFull) throw new AdmissionUnavailable('Too many settlements wait for the database');
     const decision = await this.bindings.preferring(request, (wish) => this.entrance.admit(wish, patience));
-    if (decision.admitted) this.grace.learn(decision.lease, request.grace);
+    if (!decision.admitted) return decision;
+    this.open += 1;
+    this.grace.learn(decision.lease, request.grace);
     return decision;
   }
 
@@ -201,6 +206,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
    * the database is away. What is in the spool by then is settled even if this process does not live to see it.
    */
   settle(settlement: Settlement): Promise<void> {
+    if (settlement.final) this.open -= 1;
     this.spooling.end(settlement);
     return this.settlements.settle(this.grace.ended(settlement));
   }

@@ -20,7 +20,7 @@ const POLL_MS = { least: 120, most: 180 };
 /** So many are asked in one statement at most: half of a batch, so that new calls come in beside them. */
 const WIDEST = 32;
 
-/** However slowly a line has moved of late, behind so many one may stand: their places may all come back at once. */
+/** However slowly a line has moved of late, behind so many one may stand. */
 const FEW = 8;
 
 /** So many stand beyond the bounds at most, each for one round. */
@@ -107,6 +107,8 @@ export class WaitingRoom {
   constructor(
     private readonly settings: Pick<SchedulerSettings, 'queueMs' | 'queueMax'>,
     private readonly events: WaitingEvents,
+    /** How many calls of this replica hold places: all of those may come back at once. */
+    private readonly open: () => number,
   ) {
     this.lines = new WaitingLines(settings.queueMs);
   }
@@ -177,13 +179,14 @@ export class WaitingRoom {
 
   /**
    * Whether there is no place in line, or none that can be reached in time: where the same was wanted for as long as one
-   * waits it is known how many got it meanwhile, and whoever stands behind more than that would wait in vain.
+   * waits it is known how many got it meanwhile, and whoever stands behind more than that, and than hold places, would wait
+   * in vain.
    */
   private isCrowded(line: string, { arrivedAt, wish }: Ticket): boolean {
     const { queueMax } = this.settings;
     if (this.lines.size >= queueMax || this.lines.lengthOf(line) >= Math.ceil(queueMax / 4)) return true;
     const ahead = this.lines.ahead(line, arrivedAt, wish);
-    return ahead >= FEW && ahead > (this.lines.reach(line, wish) ?? Infinity);
+    return ahead >= Math.max(FEW, this.open()) && ahead > (this.lines.reach(line, wish) ?? Infinity);
   }
 
   /** Not asked yet, and not only waiting for what those before it wait for as well. */

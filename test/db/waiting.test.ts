@@ -408,6 +408,29 @@ describe('calls that find all places taken', () => {
     await end(held, slow);
   });
 
+  it('may stand behind as many as hold places, however long those have kept them', async () => {
+    const queueMs = 4_000;
+    const slow = await rig.replica({ queueMs });
+    const [key, account] = [await rig.key(), await rig.account({ max: 12 })];
+    const crowd = (calls: number): Asked[] =>
+      Array.from({ length: calls }, () => call(ask(key, [account]), slow));
+    const held = await Promise.all(crowd(12).map(leaseOf));
+    const first = crowd(11);
+    await stand(11, slow);
+    await sleep(queueMs / 2);
+    const second = crowd(11);
+    await stand(22, slow);
+    for (const { decision } of first) expect(await decision).toMatchObject({ admitted: false });
+    await sleep(100);
+    const last = call(ask(key, [account]), slow);
+    await stand(12, slow);
+    const { decision } = call(ask(key, [account]), slow);
+    expect(await decision).toMatchObject({ admitted: false, refusal: 'accounts-full' });
+    await Promise.all(held.map((lease) => end(lease, slow)));
+    const leases = await Promise.all([...second, last].map(leaseOf));
+    await Promise.all(leases.map((lease) => end(lease, slow)));
+  });
+
   it('are let in beyond the bounds where those before them wait for other accounts, and for those only', async () => {
     const small = await rig.replica({ queueMax: 4 });
     const [key, other] = [await rig.key(), await rig.key()];
