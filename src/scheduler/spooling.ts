@@ -85,14 +85,15 @@ export class Spooling {
   begin(snapshot: () => Settlement): void {
     if (this.settings.spoolDir === undefined) return;
     const first = snapshot();
-    this.running.set(idOfSettlement(first), { snapshot, seen: 0 });
-    this.write(first, OPENED);
+    const id = idOfSettlement(first);
+    this.running.set(id, { snapshot, seen: 0 });
+    this.write(id, first, OPENED);
   }
 
   /** The attempt has usage to show for the first time. */
   seen(id: string): void {
     const running = this.running.get(id);
-    if (running?.seen === 0) this.checkpoint(running);
+    if (running?.seen === 0) this.checkpoint(id, running);
   }
 
   /** Before the settlement is sent to the database. */
@@ -102,7 +103,7 @@ export class Spooling {
     const running = this.running.get(id);
     if (running !== undefined) running.snapshot = undefined;
     this.running.delete(id);
-    this.write(settlement);
+    this.write(id, settlement);
   }
 
   /** The ledger has it. */
@@ -116,7 +117,7 @@ export class Spooling {
   tend(): void {
     if (this.folder === undefined) this.enter();
     else this.moveIn(this.folder);
-    for (const running of this.running.values()) this.checkpoint(running);
+    for (const [id, running] of this.running) this.checkpoint(id, running);
     this.folder?.tidy();
     this.events.state(this.state, this.folder?.size ?? 0);
   }
@@ -133,7 +134,7 @@ export class Spooling {
     this.moveIn(this.folder);
     for (const [id, { snapshot, seen }] of this.running) {
       if (snapshot !== undefined && !this.folder.holds(id))
-        this.write(snapshot(), seen === 0 ? OPENED : SEEN);
+        this.write(id, snapshot(), seen === 0 ? OPENED : SEEN);
     }
   }
 
@@ -160,19 +161,17 @@ export class Spooling {
     }
   }
 
-  private checkpoint(running: Running): void {
+  private checkpoint(id: string, running: Running): void {
     const now = running.snapshot?.();
     if (now === undefined) return;
     const seen = seenIn(now);
     if (seen === running.seen) return;
     running.seen = seen;
-    this.write(now, SEEN);
+    this.write(id, now, SEEN);
   }
 
-  private write(settlement: Settlement, stage?: Stage): void {
-    const text = textOfSettlement(settlement, stage);
-    const id = idOfSettlement(settlement);
-    const written = this.folder?.append(id, text) ?? false;
+  private write(id: string, settlement: Settlement, stage?: Stage): void {
+    const written = this.folder?.append(id, textOfSettlement(settlement, stage)) ?? false;
     if (written) for (const folder of this.before) folder.done(id);
     this.events.record(written);
   }
