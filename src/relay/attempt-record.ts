@@ -101,6 +101,7 @@ export class AttemptRecord {
       costNanos: price.costNanos,
       priceId: price.priceId,
       chargedNanos,
+      heldNanos: this.exchange.heldNanos,
       firstByteMs:
         this.firstByteAt === undefined ? null : Math.round(this.firstByteAt - this.exchange.receivedAt),
       durationMs: Math.round(performance.now() - this.exchange.receivedAt),

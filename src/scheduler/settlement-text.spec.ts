@@ -54,6 +54,15 @@ describe('a settlement as text', () => {
     expect(settlementOfText(textOfSettlement(SETTLEMENT, stage))).toEqual({ ...SETTLEMENT, ...stage });
   });
 
+  it('of an attempt that nothing was seen of costs what its call holds', () => {
+    const stage = { final: true, outcome: 'orphaned', reason: null, estimated: true } as const;
+    const read = (more: object) => settlementOfText(textOfSettlement({ ...SETTLEMENT, ...more }, stage));
+    expect(read({ costNanos: 0n, heldNanos: 60n })).toMatchObject({ costNanos: 60n, outcome: 'orphaned' });
+    for (const heldNanos of [null, undefined])
+      expect(read({ costNanos: 0n, heldNanos })).toMatchObject({ costNanos: 0n });
+    expect(settlementOfText(textOfSettlement({ ...SETTLEMENT, heldNanos: 60n }))).toEqual(SETTLEMENT);
+  });
+
   const fields = JSON.parse(textOfSettlement(SETTLEMENT)) as unknown[];
   const short = JSON.stringify(fields.slice(0, 30));
   const nameless = JSON.stringify([null, ...fields.slice(1)]);

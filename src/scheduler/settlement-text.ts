@@ -14,6 +14,7 @@ type Plain = string | number | boolean | null;
 export function textOfSettlement(s: Settlement, stage: Stage = s): string {
   const { usage } = s;
   const tools = usage.serverTools;
+  const cost = stage.outcome === 'orphaned' ? (s.heldNanos ?? s.costNanos) : s.costNanos;
   return JSON.stringify([
     s.requestId,
     s.attempt,
@@ -33,7 +34,7 @@ export function textOfSettlement(s: Settlement, stage: Stage = s): string {
     stage.reason,
     stage.estimated,
     s.suspicious,
-    s.costNanos === null ? null : String(s.costNanos),
+    cost === null ? null : String(cost),
     s.priceId,
     s.firstByteMs,
     s.durationMs,

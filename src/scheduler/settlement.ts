@@ -49,6 +49,11 @@ export interface Settlement {
   readonly priceId: string | null;
   /** While there is no cost: the most that is known of it, else what the call held; null = what the open row says. */
   readonly chargedNanos: bigint | null;
+  /**
+   * What the call holds, in nano-dollars. Only the attempt's first record in the spool says so, as its cost: nothing was
+   * seen yet, and the open row may be lost, or was never written where the database was away.
+   */
+  readonly heldNanos?: bigint | null;
   readonly firstByteMs: number | null;
   readonly durationMs: number;
   readonly upstreamRequestId: string | null;

@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NO_USAGE } from '../../src/dialects/dialect.ts';
 import type { Lease } from '../../src/scheduler/admission.ts';
 import type { Scheduler } from '../../src/scheduler/scheduler.ts';
 import type { Settlement } from '../../src/scheduler/settlement.ts';
@@ -100,6 +101,26 @@ describe('the spool', () => {
     expect(await rig.inUseByAccount([account])).toEqual(new Map([[account, 0]]));
     await other.close();
     expect(await folders()).toEqual([]);
+  });
+
+  it('charges what it held a call of which nobody saw anything, where its open row is lost as well', async () => {
+    const hold = { nanos: 60n, tokens: 5, unpriced: new Set<string>() };
+    let lease: Lease | undefined;
+    await lost(async (scheduler) => {
+      const taken = (lease = leased(await scheduler.admit(ask(key, [account], { hold }))));
+      scheduler.begin(() => settlement(taken, { usage: NO_USAGE, costNanos: 0n, heldNanos: hold.nanos }));
+      // As a crash of Postgres, which takes what the row had counted with it.
+      await rig.query('select release_strays(array[$1]::uuid[])', [taken.requestId]);
+    });
+    await bury();
+    await replica();
+    await eventually(async () => (await ledger([lease!]))[0] !== undefined);
+    expect(await ledger([lease!])).toMatchObject([
+      { outcome: 'orphaned', cost_nanos: '60', estimated: true, input_tokens: '0' },
+    ]);
+    expect(await rig.query('select held, total_used from key_state where id = $1', [key])).toEqual([
+      { held: '0', total_used: '60' },
+    ]);
   });
 
   it('P10: has one effect however often it is replayed', async () => {
