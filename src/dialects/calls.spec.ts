@@ -202,7 +202,9 @@ describe('a Gemini call', () => {
   ])('says in %s how much may come', async (config, max, count) => {
     const call = (fields: object) => gemini({ contents, [config]: fields });
     expect((await call({ [max]: 100 })).maxOutputTokens).toBe(100);
-    expect((await call({ [max]: 100, [count]: 3 })).maxOutputTokens).toBe(300);
+    expect(await call({ [max]: 100, [count]: 3 })).toMatchObject({ maxOutputTokens: 300, answers: 3 });
+    expect(await call({ [count]: 8 })).toMatchObject({ maxOutputTokens: undefined, answers: 8 });
+    expect(await call({ [max]: 0, [count]: 8 })).toMatchObject({ maxOutputTokens: 0 });
     expect((await call({ [max]: null, temperature: 1 })).maxOutputTokens).toBeUndefined();
     expect((await gemini({ contents, [config]: null })).maxOutputTokens).toBeUndefined();
   });

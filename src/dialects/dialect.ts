@@ -57,6 +57,8 @@ export interface Call {
   readonly framing: Framing;
   /** Output tokens asked for at most; undefined when the client did not say. */
   readonly maxOutputTokens: number | undefined;
+  /** How many answers it asks for, each of which may grow to the model's bound; absent = one. */
+  readonly answers?: number;
   /** Absent: it is of none, or nothing is cached for it. */
   readonly session?: Session | undefined;
   /** The vendor's meaningful request headers, lower-case names, by the dialect's allow-list; no credential. */

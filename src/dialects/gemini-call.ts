@@ -81,7 +81,7 @@ export async function readGeminiCall(input: GeminiInput): Promise<Call> {
     modelSpans: modelSpans(body, scan, model),
     carries: scan.carries,
     framing,
-    maxOutputTokens: generates ? readMaxOutput(body, scan) : undefined,
+    ...(generates ? readOutput(body, scan) : { maxOutputTokens: undefined }),
     ...(generates && { session: readSession(input.headers, body, scan) }),
     headers: allowedHeaders(input.headers, HEADERS),
     query,
@@ -133,16 +133,16 @@ function modelSpans(body: Buffer, scan: BodyScan, model: string): Span[] {
   return named.map(({ span }) => span);
 }
 
-/** Of all candidates together: each may grow to the bound. */
-function readMaxOutput(body: Buffer, scan: BodyScan): number | undefined {
+/** The bound is of all candidates together: each may grow to what is asked for. */
+function readOutput(body: Buffer, scan: BodyScan): Pick<Call, 'maxOutputTokens' | 'answers'> {
   const config = watched(scan, 'generationConfig');
   if (config) checkKind(config, 'generationConfig', ['object', 'null']);
   const max = watched(scan, 'generationConfig.maxOutputTokens');
   const count = watched(scan, 'generationConfig.candidateCount');
-  const candidates = count ? readWhole(body, count, 'generationConfig.candidateCount', 1, MAX_CANDIDATES) : 1;
-  if (!max) return undefined;
+  const answers = count ? readWhole(body, count, 'generationConfig.candidateCount', 1, MAX_CANDIDATES) : 1;
   const most = Math.floor(Number.MAX_SAFE_INTEGER / MAX_CANDIDATES);
-  return candidates * readWhole(body, max, 'generationConfig.maxOutputTokens', 0, most);
+  const each = max && readWhole(body, max, 'generationConfig.maxOutputTokens', 0, most);
+  return { maxOutputTokens: each && answers * each, ...(answers > 1 && { answers }) };
 }
 
 function watched(scan: BodyScan, path: string): Found | undefined {

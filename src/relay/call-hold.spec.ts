@@ -26,6 +26,14 @@ describe('the estimate of a call', () => {
     expect(estimate(call(3, 0), CEILING).tokens).toBe(1);
   });
 
+  it('takes that for each of several answers, and their maximum once, which is of all of them', () => {
+    expect(estimate({ ...call(3, undefined), answers: 8 }, CEILING)).toEqual({
+      nanos: 3_000n + 8n * 8_192n * 15_000n,
+      tokens: 1 + 8 * 8_192,
+    });
+    expect(estimate({ ...call(3, 80), answers: 8 }, CEILING).tokens).toBe(81);
+  });
+
   it('is at the rates of long requests from where these begin', () => {
     expect(estimate(call(600_000, 1), CEILING).nanos).toBe(200_000n * 3_000n + 15_000n);
     expect(estimate(call(600_001, 0), { ...CEILING, long: { ...LONG, input: 4_000_000_000n } }).nanos).toBe(

@@ -32,11 +32,12 @@ export interface Ceiling {
 
 /** What a call may come to, on the high side. */
 export function estimate(
-  call: Pick<Call, 'operation' | 'maxOutputTokens' | 'body'>,
+  call: Pick<Call, 'operation' | 'maxOutputTokens' | 'answers' | 'body'>,
   { rates, long, outputTokens }: Ceiling,
 ): { readonly nanos: bigint; readonly tokens: number } {
   const input = Math.min(Math.ceil(call.body.length / LEAST_BYTES_PER_TOKEN), MOST_INPUT_TOKENS);
-  const asked = call.operation === 'generate' ? (call.maxOutputTokens ?? outputTokens) : 0;
+  const asked =
+    call.operation === 'generate' ? (call.maxOutputTokens ?? outputTokens * (call.answers ?? 1)) : 0;
   const output = Math.min(asked, MOST_OUTPUT_TOKENS);
   const dearest = input > long.above ? long : rates;
   const millionths = BigInt(input) * dearest.input + BigInt(output) * dearest.output;
