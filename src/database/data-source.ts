@@ -25,6 +25,7 @@ import { DurableRests1763801222000 } from '../../migrations/1763801222000-durabl
 import { BindingsById1763801300450 } from '../../migrations/1763801300450-bindings-by-id.ts';
 import { MixedPools1763801300460 } from '../../migrations/1763801300460-mixed-pools.ts';
 import { LeanBindings1763801300470 } from '../../migrations/1763801300470-lean-bindings.ts';
+import { EdgesOfMonths1763801300720 } from '../../migrations/1763801300720-edges-of-months.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -54,6 +55,7 @@ export const MIGRATIONS = [
   BindingsById1763801300450,
   MixedPools1763801300460,
   LeanBindings1763801300470,
+  EdgesOfMonths1763801300720,
 ];
 
 /**
