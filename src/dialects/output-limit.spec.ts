@@ -17,6 +17,8 @@ describe('the most output of a model', () => {
     ['claude-haiku-4-5', 64_000],
     ['claude-opus-4-6', 128_000],
     ['claude-3-7-sonnet-20250219', 128_000],
+    ['us.amazon.nova-2-lite-v1:0', 65_536],
+    ['amazon.nova-lite-v1:0', 32_768],
     ['llama-3.3-70b', 32_768],
   ])('of %s is %d', (model, tokens) => {
     expect(outputLimit(model)).toBe(tokens);

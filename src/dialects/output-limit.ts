@@ -1,7 +1,7 @@
 /**
  * The most that models give in one answer, by the upstream's names for them, the first that fits; what a call that names
  * no maximum may come to. From the vendors' lists: platform.openai.com/docs/models, ai.google.dev/gemini-api/docs/models,
- * platform.claude.com/docs/en/about-claude/models/overview.
+ * platform.claude.com/docs/en/about-claude/models/overview, docs.aws.amazon.com/nova/latest/nova2-userguide.
  */
 const MOST_OUTPUT: readonly (readonly [RegExp, number])[] = [
   [/gpt-5[\d.]*-chat/, 16_384],
@@ -17,6 +17,7 @@ const MOST_OUTPUT: readonly (readonly [RegExp, number])[] = [
   [/claude-opus-4(-[01])?(-\d{8}|@|-v\d|$)/, 32_000],
   [/claude-(opus|sonnet|haiku)-4(-[0-5])?(-\d{8}|@|-v\d|$)/, 64_000],
   [/claude/, 128_000],
+  [/nova-2/, 65_536],
 ];
 /** For models that the table does not know. */
 const UNKNOWN_OUTPUT = 32_768;

@@ -76,6 +76,25 @@ describe('a budget over two relays', () => {
     expect(check.body).toMatchObject({ proven: true, differences: [] });
   });
 
+  it('is proven by GET /ledger/check, which tells what differs', async () => {
+    const { team: id } = await holder('0.02');
+    const change = (by: number) =>
+      rehearsal.sql(
+        `insert into team_state (id, total_used) values ($1, $2)
+          on conflict (id) do update set total_used = team_state.total_used + $2`,
+        [id, by],
+      );
+    await change(7);
+    const check = await admin(rehearsal.url, 'GET', '/ledger/check');
+    await change(-7);
+    expect(check.status).toBe(200);
+    expect(check.body).toMatchObject({
+      proven: false,
+      differences: [{ counter: 'team total', id, counted: 7, proven: 0 }],
+    });
+    expect((await admin(rehearsal.url, 'GET', '/ledger/check')).body).toMatchObject({ proven: true });
+  });
+
   it('I3 is exceeded by no more than what its calls in flight cost beyond their estimate', async () => {
     const { key, team: id } = await holder('0.02');
     const open = Array.from({ length: 4 }, (_, at) =>
