@@ -13,6 +13,8 @@ import type { Spooling } from './spooling.ts';
 import type { Strays } from './strays.ts';
 
 const DAY_MS = 86_400_000;
+/** From the start, and so for replicas, too, that are started anew every day. */
+const FIRST_TENDING_MS = 60_000;
 /** At most so long after a failure. */
 const RETRY_MS = 60_000;
 const SWEPT_AT_ONCE = 500;
@@ -38,8 +40,9 @@ export interface MaintenanceEvents {
 
 /**
  * What a replica does by the clock beside its work: it beats, sweeps after dead replicas and replays what they left,
- * writes down what its running attempts have used so far, forgets sessions that are over, and once a day makes the ledger's coming partitions and
- * forgets what is long over. Each runs by itself, one at a time; a failure is logged once and the next turn tries again.
+ * writes down what its running attempts have used so far, forgets sessions that are over, and soon after its start and
+ * then once a day makes the ledger's coming partitions and forgets what is long over. Each runs by itself, one at a time;
+ * a failure is logged once and the next turn tries again.
  *
  * States: made → started (its timers run) → stopped.
  */
@@ -66,7 +69,7 @@ export class Maintenance {
   /** The first beat and the partitions are tried at once; where they fail, admission stays closed until a beat works. */
   async start(): Promise<void> {
     await this.attempt('heartbeat', () => this.replica.beat());
-    const made = await this.attempt('ledger partitions', () => ensureLedgerPartitions(this.db));
+    await this.attempt('ledger partitions', () => ensureLedgerPartitions(this.db));
     this.every('heartbeat', this.clocks.heartbeatMs, () => this.replica.beat());
     this.every('sweep', this.clocks.sweepMs, () => this.sweep());
     this.every('replay', this.clocks.sweepMs, () => this.replay());
@@ -76,7 +79,7 @@ export class Maintenance {
       this.lookForOldTransactions(),
     );
     this.every('bindings', BINDINGS_MS, () => this.bindings.tend());
-    this.every('tending', DAY_MS, () => this.tend(), made ? DAY_MS : RETRY_MS);
+    this.every('tending', DAY_MS, () => this.tend(), FIRST_TENDING_MS);
   }
 
   stop(): void {
