@@ -22,6 +22,17 @@ describe('what was settled lately', () => {
     expect(lately.take()).toEqual([]);
   });
 
+  it('is kept from when the database went away, however much later something is settled before it is known to be back', () => {
+    let now = 0;
+    const lately = new LatelySettled(() => now);
+    lately.add(numbered(1));
+    lately.hold();
+    now = 40_000;
+    lately.add(numbered(2));
+    expect(lately.take().map(({ attempt }) => attempt)).toEqual([1, 2]);
+    expect(lately.take()).toEqual([]);
+  });
+
   it('is at most two thousand, the latest', () => {
     const lately = new LatelySettled(() => 0);
     for (let attempt = 1; attempt <= 2_500; attempt += 1) lately.add(numbered(attempt));

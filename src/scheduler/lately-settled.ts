@@ -13,9 +13,14 @@ interface Kept {
  * last: then rows of the ledger are gone, and calls that are over stand open for as long as this process lives. So what
  * was settled before the database went away is sent again when it answers; where nothing is missing that changes
  * nothing, for a settlement is idempotent. An outage in which nothing was asked, not even a heartbeat, is not noticed.
+ *
+ * States: there (what was settled more than ten seconds before the last one goes) → away (what was kept by then stays,
+ * though settlements may come through before the outage is known to be over) → there, with everything taken.
  */
 export class LatelySettled {
   private readonly kept: Kept[] = [];
+  /** From before the outage that is under way. */
+  private held: Kept[] = [];
   /**
    * Sent again once is enough: a database that goes away and comes back by the second would never be rid of them. What
    * the ledger could not hold, it cannot hold the next time.
@@ -36,9 +41,17 @@ export class LatelySettled {
     this.over.add(settlement);
   }
 
-  /** Those of the seconds before the last one that was added, oldest first, and no more of them afterwards. */
+  /** The database went away. */
+  hold(): void {
+    this.held = this.kept.splice(0);
+  }
+
+  /**
+   * Those of the seconds before the outage, and of the seconds before the last one that was added since; oldest first,
+   * and no more of them afterwards.
+   */
   take(): readonly Settlement[] {
-    return this.kept.splice(0).map(({ settlement }) => {
+    return [...this.held.splice(0), ...this.kept.splice(0)].map(({ settlement }) => {
       this.over.add(settlement);
       return settlement;
     });

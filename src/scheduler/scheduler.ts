@@ -256,11 +256,16 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       settle: (settlement) => void this.settlements.settle(settlement),
       freed: (settlement) => this.room.released(settlement.accountId, settlement),
       changed: (away) => {
-        if (away) this.log.warn('the database is away');
+        if (away) this.databaseIsAway();
         else this.databaseIsBack();
       },
       admitted: () => this.metrics.graceAdmitted(),
     };
+  }
+
+  private databaseIsAway(): void {
+    this.lately.hold();
+    this.log.warn('the database is away');
   }
 
   /** It may be another one than before, without what was committed last. */

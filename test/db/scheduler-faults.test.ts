@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { createServer, connect, type AddressInfo, type Server } from 'node:net';
 import { AdmissionUnavailable, type AdmissionRequest, type Decision } from '../../src/scheduler/admission.ts';
 import type { Queryable } from '../../src/database/statement.ts';
@@ -79,6 +80,35 @@ describe('a scheduler on an unsteady database', () => {
     expect(sent).toEqual([`{${requestId}}`]);
     const rows = await rig.query('select reason from ledger where request_id = $1', [requestId]);
     expect(rows).toEqual([{ reason: 'unsettleable' }]);
+  });
+
+  it('D9: sends again what was settled before an outage, though another is settled before it is over', async () => {
+    const database = new UnsteadyDatabase();
+    const scheduler = await rig.replica({ wrap: database.wrap, clocks: QUICK, graceMs: 5_000 });
+    const [missed, open] = [
+      leased(await scheduler.admit(ask(key, [account]))),
+      leased(await scheduler.admit(ask(key, [account]))),
+    ];
+    // Committed, as the primary says; whoever takes over does not know of it.
+    database.next('settle', () => Promise.resolve([{ done: [1, 1] }]));
+    await scheduler.settle(settlement(missed));
+    const real = performance.now.bind(performance);
+    let aheadMs = 0;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => real() + aheadMs);
+    try {
+      database.away = true;
+      await expect(scheduler.admit(ask(key, [account]))).rejects.toBeInstanceOf(AdmissionUnavailable);
+      aheadMs = 20_000;
+      const settled = scheduler.settle(settlement(open));
+      database.away = false;
+      await settled;
+      await settleAll(scheduler, [await scheduler.admit(ask(key, [account]))]);
+      await scheduler.flush();
+    } finally {
+      clock.mockRestore();
+    }
+    const rows = await rig.query('select from ledger where request_id = $1', [missed.requestId]);
+    expect(rows).toHaveLength(1);
   });
 
   it('gives up on a quarrel over locks that does not end, and takes nothing', async () => {
