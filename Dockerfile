@@ -17,7 +17,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts && mkdir -m 0700 /spool
 
 FROM node:24-slim
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+# The spool has a place of its own: the user may write nowhere else, and what is not settled outlives a container on a volume.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 RELAY_SPOOL_DIR=/var/lib/llm-relay/spool
 WORKDIR /app
 COPY package.json openapi.json LICENSE ./
 COPY --from=dependencies /app/node_modules node_modules

@@ -82,6 +82,12 @@ describe('the Dockerfile', () => {
     expect(argumentsOf(last, 'ENV')).toEqual([expect.stringContaining('HOST=0.0.0.0')]);
   });
 
+  it('has its spool where its user may write, whoever starts it', () => {
+    const [environment = ''] = argumentsOf(last, 'ENV');
+    const spoolDir = /RELAY_SPOOL_DIR=(\S+)/.exec(environment)?.[1];
+    expect(argumentsOf(last, 'COPY')).toContain(`--from=dependencies --chown=node:node /spool ${spoolDir}`);
+  });
+
   it('has a health check, and stops by SIGTERM', () => {
     expect(argumentsOf(last, 'HEALTHCHECK')).toEqual([expect.stringContaining('/health/live')]);
     expect(argumentsOf(last, 'STOPSIGNAL')).toEqual(['SIGTERM']);
