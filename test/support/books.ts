@@ -10,7 +10,7 @@ export interface Books {
   readonly orphaned: number;
   /** Requests upstream that have no row of their own. */
   readonly lost: number;
-  /** Attempts that have more than one row that holds, and calls completed more than once. */
+  /** Calls completed more than once, and those of which more answers are booked than there were. */
   readonly doubled: number;
   /** Completed rows without the tokens that every answer of the simulator has. */
   readonly wrong: number;
@@ -38,6 +38,12 @@ export async function compareBooks(databaseUrl: string, simulator: Simulator): P
     rows.filter(({ outcome }) => outcome === 'completed'),
     ({ client }) => client ?? '',
   );
+  const answers = count(
+    rows.filter(({ client, input }) => client !== null && input > 0),
+    ({ client }) => client ?? '',
+  );
+  const tooMany = ([id, times]: readonly [string, number]): boolean =>
+    (completed.get(id) ?? 0) > 1 || times > (sent.get(id) ?? Infinity);
   const missing = [...sent].reduce((sum, [id, times]) => sum + Math.max(0, times - (booked.get(id) ?? 0)), 0);
   return {
     seen: seen.length,
@@ -46,7 +52,7 @@ export async function compareBooks(databaseUrl: string, simulator: Simulator): P
     partial: rows.filter(({ outcome }) => outcome === 'partial').length,
     orphaned: rows.filter(({ outcome }) => outcome === 'orphaned').length,
     lost: missing,
-    doubled: [...completed.values()].filter((times) => times > 1).length,
+    doubled: [...answers].filter(tooMany).length,
     wrong: rows.filter(({ outcome, input }) => outcome === 'completed' && input === 0).length,
   };
 }

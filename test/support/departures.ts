@@ -35,9 +35,11 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** Given by RELAY_TEST_SEED to see one run again, else by the clock. */
+/** Given by RELAY_TEST_SEED to see one run again, else by the clock; told at once, for a run may not come to its end. */
 export function seedOfRun(): number {
-  return Number(process.env['RELAY_TEST_SEED'] ?? Date.now() % 1_000_000_007);
+  const seed = Number(process.env['RELAY_TEST_SEED'] ?? Date.now() % 1_000_000_007);
+  process.stdout.write(`RELAY_TEST_SEED=${seed}\n`);
+  return seed;
 }
 
 /** A little less than the shortest streamed answer asked for here. */
