@@ -7,34 +7,39 @@ export interface Rate {
 }
 
 const MINUTE_MS = 60_000;
+/** Longer than calls wait for a database that does not answer, for all that came meanwhile are decided at once. */
+const BURST_MS = 10_000;
 
 /**
  * Rates by this process's own clock, for as long as the database's stamps cannot be moved. Nobody knows here what is
- * left of a minute's burst, so none is given: one call in each 1/rate, and the next one when what the last one may use
- * has flowed off. One replica so lets in no more than the rate itself while it lasts, whatever was let in before.
+ * left of a minute's burst, so ten seconds of it are given, whatever was let in before: one replica lets in what flows
+ * off in the time that it lasts and in those ten seconds, and one call more.
  *
- * State: the moment, by the monotonic clock, from which each holder may be asked again.
+ * State: the moment, by the monotonic clock, at which what each holder was let in has flowed off.
  */
 export class RateStamps {
-  private readonly next = new Map<string, number>();
+  private readonly emptyAt = new Map<string, number>();
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** Milliseconds until all of them have room. */
   waitMs(rates: readonly Rate[]): number {
     const now = this.now();
-    return Math.max(0, ...rates.map(({ id }) => (this.next.get(id) ?? 0) - now));
+    return Math.max(0, ...rates.map(({ id }) => (this.emptyAt.get(id) ?? 0) - now - BURST_MS));
   }
 
   take(rates: readonly Rate[], tokens: number): void {
     const now = this.now();
-    for (const rate of rates) this.next.set(rate.id, now + timeFor(rate, tokens));
+    for (const rate of rates) {
+      const from = Math.max(now, this.emptyAt.get(rate.id) ?? 0);
+      this.emptyAt.set(rate.id, from + timeFor(rate, tokens));
+    }
   }
 
   /** Stamps that are over say nothing. */
   tidy(): void {
     const now = this.now();
-    for (const [id, next] of this.next) if (next <= now) this.next.delete(id);
+    for (const [id, at] of this.emptyAt) if (at <= now) this.emptyAt.delete(id);
   }
 }
 

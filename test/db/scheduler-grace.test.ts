@@ -223,7 +223,7 @@ describe('grace, while the database is away,', () => {
     const lease = await take(scheduler, request(rated));
     const refused = await scheduler.admit(request(rated));
     expect(refused).toMatchObject({ refusal: 'requests-rate' });
-    expect(refused.admitted ? 0 : (refused.retryAfterMs ?? 0)).toBeGreaterThan(50_000);
+    expect(refused.admitted ? 0 : (refused.retryAfterMs ?? 0)).toBeGreaterThan(45_000);
     database.away = false;
     await scheduler.settle(settlement(lease));
   });

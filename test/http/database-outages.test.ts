@@ -31,6 +31,8 @@ describe('a relay whose Postgres goes away under load', () => {
   let rehearsal: Rehearsal;
   let postmaster: number;
   let key: string;
+  /** Half of the short calls; it lets in twice as many. */
+  let rated: string;
 
   beforeAll(async () => {
     postgres = await startEmbeddedPostgres({ dataDir, fsync: false });
@@ -45,6 +47,11 @@ describe('a relay whose Postgres goes away under load', () => {
     });
     await rehearsal.claudeAccount();
     key = (await rehearsal.key()).key;
+    const limits = { requestsPerMinute: 60 * CALLS_A_SECOND, tokensPerMinute: 10_000_000 };
+    rated = (await rehearsal.key({ limits })).key;
+    // Keys are kept in memory once the news that they were made has come.
+    await sleep(1_000);
+    expect((await send(rehearsal.url, asking('Claude JSON', rated, 'Hi'))).status).toBe(200);
   }, 60_000);
   beforeEach(async () => {
     postmaster = await postmasterOf(postgres.url);
@@ -58,10 +65,11 @@ describe('a relay whose Postgres goes away under load', () => {
 
   /** Streams that are open when it begins, and short calls all the while. */
   async function underLoad(outage: () => Promise<void>): Promise<{ all: Told[]; short: Told[] }> {
-    let [running, opened] = [true, 0];
-    const shared = { random: () => 0.99, target: () => ({ url: rehearsal.url, key }) };
+    let [running, opened, turn] = [true, 0, 0];
+    const shared = { random: () => 0.99 };
     const streams = steadily({
       ...shared,
+      target: () => ({ url: rehearsal.url, key }),
       callsPerSecond: 10 * OPEN_STREAMS,
       goesOn: () => (opened += 1) <= OPEN_STREAMS,
       ways: ['Claude SSE'],
@@ -71,6 +79,7 @@ describe('a relay whose Postgres goes away under load', () => {
     await eventually(() => expect(rehearsal.simulator.inFlight()).toBe(OPEN_STREAMS));
     const short = steadily({
       ...shared,
+      target: () => ({ url: rehearsal.url, key: (turn += 1) % 2 === 0 ? key : rated }),
       callsPerSecond: CALLS_A_SECOND,
       goesOn: () => running,
       ways: ['Claude JSON'],

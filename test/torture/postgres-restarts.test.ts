@@ -52,7 +52,9 @@ describe('a Postgres that goes away again and again under load', () => {
     const credentials = { apiKey: 'sk-ant-sim-restarted' };
     const account = { name: 'restarted', kind: 'claude', baseUrl: simulator.url, credentials };
     await fleet.create('accounts', account);
-    const made = { name: 'restarted', scopes: ['claude'], models: ['*'] };
+    // A soft limit, which is kept in memory while Postgres is away.
+    const limits = { requestsPerMinute: 2 * 60 * CALLS_A_SECOND };
+    const made = { name: 'restarted', scopes: ['claude'], models: ['*'], limits };
     key = (await fleet.create<{ key: string }>('keys', made)).key;
   }, 120_000);
   afterAll(async () => {
