@@ -36,7 +36,7 @@ import { checkCounters, type Proof } from './sql/counters.ts';
 import { Standings } from './standings.ts';
 import { Strays } from './strays.ts';
 import { Survey } from './survey.ts';
-import { type WaitingCalls, type WaitingEvents, WaitingRoom } from './waiting-room.ts';
+import { type WaitingCalls, WaitingRoom } from './waiting-room.ts';
 
 const LAST_FLUSH_MS = 5_000;
 
@@ -87,11 +87,11 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       this.spooling.use(epoch, installation),
     );
     this.settlements = new SettlementQueue(ledger, this.settlementEvents());
-    const waits: WaitingEvents = {
+    this.room = new WaitingRoom(settings, {
       waiting: (count) => metrics.callsWaiting(count),
       waited: (ms, end) => metrics.callWaited(ms, end),
-    };
-    this.room = new WaitingRoom(settings, waits, () => this.open);
+      open: () => this.open,
+    });
     // Not watched: that accounts can be read says nothing of whether calls can be admitted.
     this.standings = new Standings(hotPool);
     const { sessions } = this;
@@ -256,16 +256,12 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       settle: (settlement) => void this.settlements.settle(settlement),
       freed: (settlement) => this.room.released(settlement.accountId, settlement),
       changed: (away) => {
-        if (away) this.databaseIsAway();
-        else this.databaseIsBack();
+        if (!away) return this.databaseIsBack();
+        this.lately.hold();
+        this.log.warn('the database is away');
       },
       admitted: () => this.metrics.graceAdmitted(),
     };
-  }
-
-  private databaseIsAway(): void {
-    this.lately.hold();
-    this.log.warn('the database is away');
   }
 
   /** It may be another one than before, without what was committed last. */

@@ -28,7 +28,9 @@ const MOST_GUESTS = 256;
 
 export type WaitEnd = 'admitted' | 'refused' | 'late' | 'left' | 'failed';
 
-export interface WaitingEvents {
+export interface WaitingNeighbours {
+  /** How many calls of this replica hold places: all of those may come back at once. */
+  open(): number;
   waiting(count: number): void;
   waited(ms: number, end: WaitEnd): void;
 }
@@ -106,9 +108,7 @@ export class WaitingRoom {
 
   constructor(
     private readonly settings: Pick<SchedulerSettings, 'queueMs' | 'queueMax'>,
-    private readonly events: WaitingEvents,
-    /** How many calls of this replica hold places: all of those may come back at once. */
-    private readonly open: () => number,
+    private readonly neighbours: WaitingNeighbours,
   ) {
     this.lines = new WaitingLines(settings.queueMs);
   }
@@ -147,7 +147,7 @@ export class WaitingRoom {
       const isNews = this.lines.enter(waiting);
       if (needsKey && ticket.refusal !== undefined) this.keyless.note(line, ticket.refusal);
       if (isCrowded) this.guests.add(waiting);
-      this.events.waiting(this.lines.size);
+      this.neighbours.waiting(this.lines.size);
       if (ticket.again || isCrowded || (ticket.refusal === undefined && isNews)) this.wake().lines.add(line);
       this.keepPolling();
     });
@@ -186,7 +186,9 @@ export class WaitingRoom {
     const { queueMax } = this.settings;
     if (this.lines.size >= queueMax || this.lines.lengthOf(line) >= Math.ceil(queueMax / 4)) return true;
     const ahead = this.lines.ahead(line, arrivedAt, wish);
-    return ahead >= Math.max(FEW, this.open()) && ahead > (this.lines.reach(line, wish) ?? Infinity);
+    return (
+      ahead >= Math.max(FEW, this.neighbours.open()) && ahead > (this.lines.reach(line, wish) ?? Infinity)
+    );
   }
 
   /** Not asked yet, and not only waiting for what those before it wait for as well. */
@@ -290,8 +292,8 @@ export class WaitingRoom {
     if (this.lines.lengthOf(waiting.line) === 0) this.keyless.forget(waiting.line);
     const ms = performance.now() - waiting.enteredAt;
     waiting.ticket.waited(ms, waiting.refusal);
-    this.events.waiting(this.lines.size);
-    this.events.waited(ms, end);
+    this.neighbours.waiting(this.lines.size);
+    this.neighbours.waited(ms, end);
   }
 }
 
