@@ -102,7 +102,8 @@ try {
   const skipped = notMeasured(bench).join('\n');
   if (skipped !== '') console.log(`\n${skipped}`);
   if (options.write) {
-    const how = `Written by \`npm run bench -- ${process.argv.slice(2).join(' ')}\`.`;
+    const words = process.argv.slice(2).map((word) => (word === options.ledger ? 'FOLDER' : word));
+    const how = `Written by \`npm run bench -- ${words.join(' ')}\`.`;
     const parts = [`# Results`, `${how} ${LEGEND}`, machine, ...tables.map(markdownOf), skipped];
     writeFileSync(RESULTS, `${parts.filter(Boolean).join('\n\n')}\n`);
   }
