@@ -3,6 +3,12 @@ import { RETENTION } from './1763800006100-usage-rollups.ts';
 import { DIFFERENCES as DIFFERENCES_OF_PLACES, REPAIR as REPAIR_PLACES } from './1763800006200-proof.ts';
 import { MOST, MOST_NANOS } from './1763801143600-limits.ts';
 
+/** What is not summed for the proof keeps its month, too. */
+export const RETENTION_OF_BOTH = RETENTION.replace('create function', 'create or replace function').replace(
+  'exists (select from usage_touched where hour < v_end)',
+  'exists (select from usage_touched where hour < v_end union all select from charged_touched where hour < v_end)',
+);
+
 /**
  * The proof of what keys and teams hold and have used, too. Holds are proven by the open rows. What was used is proven by
  * sums of the ledger by hour, day and month, which are made from time to time (`fold_charges`): every statement that
@@ -19,12 +25,7 @@ export class ProofOfLimits1763801154500 implements MigrationInterface {
     await runner.query(TABLES);
     await runner.query(BACKFILL);
     await runner.query(MARKS);
-    await runner.query(
-      RETENTION.replace('create function', 'create or replace function').replace(
-        'exists (select from usage_touched where hour < v_end)',
-        'exists (select from usage_touched where hour < v_end union all select from charged_touched where hour < v_end)',
-      ),
-    );
+    await runner.query(RETENTION_OF_BOTH);
     await runner.query('drop function repair_counters; drop view counter_differences');
     await runner.query(VIEWS);
     await runner.query(FOLD);

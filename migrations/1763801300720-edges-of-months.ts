@@ -1,5 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { RETENTION } from './1763800006100-usage-rollups.ts';
+import { RETENTION_OF_BOTH } from './1763801154500-proof-of-limits.ts';
 import { changed } from './1763801154910-decisions.ts';
 
 /**
@@ -11,7 +11,7 @@ import { changed } from './1763801154910-decisions.ts';
 export class EdgesOfMonths1763801300720 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(
-      changed(BEFORE, [
+      changed(RETENTION_OF_BOTH, [
         [
           "      execute format('drop table %I', v_name);\n",
           `      execute format('drop table %I', v_name);
@@ -24,15 +24,6 @@ export class EdgesOfMonths1763801300720 implements MigrationInterface {
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(BEFORE);
+    await runner.query(RETENTION_OF_BOTH);
   }
 }
-
-/** As `ProofOfLimits` left it: what is not summed for the proof keeps its month, too. */
-const BEFORE = changed(RETENTION, [
-  ['create function', 'create or replace function'],
-  [
-    'exists (select from usage_touched where hour < v_end)',
-    'exists (select from usage_touched where hour < v_end union all select from charged_touched where hour < v_end)',
-  ],
-]);

@@ -185,10 +185,9 @@ export class WaitingRoom {
   private isCrowded(line: string, { arrivedAt, wish }: Ticket): boolean {
     const { queueMax } = this.settings;
     if (this.lines.size >= queueMax || this.lines.lengthOf(line) >= Math.ceil(queueMax / 4)) return true;
-    const ahead = this.lines.ahead(line, arrivedAt, wish);
-    return (
-      ahead >= Math.max(FEW, this.neighbours.open()) && ahead > (this.lines.reach(line, wish) ?? Infinity)
-    );
+    const reach = this.lines.reach(line, wish);
+    if (reach === undefined) return false;
+    return this.lines.ahead(line, arrivedAt, wish) >= Math.max(FEW, this.neighbours.open(), reach + 1);
   }
 
   /** Not asked yet, and not only waiting for what those before it wait for as well. */

@@ -42,8 +42,8 @@ export async function compareBooks(databaseUrl: string, simulator: Simulator): P
     rows.filter(({ client, input }) => client !== null && input > 0),
     ({ client }) => client ?? '',
   );
-  const tooMany = ([id, times]: readonly [string, number]): boolean =>
-    (completed.get(id) ?? 0) > 1 || times > (sent.get(id) ?? Infinity);
+  const isDoubled = (id: string): boolean =>
+    (completed.get(id) ?? 0) > 1 || (answers.get(id) ?? 0) > (sent.get(id) ?? Infinity);
   const missing = [...sent].reduce((sum, [id, times]) => sum + Math.max(0, times - (booked.get(id) ?? 0)), 0);
   return {
     seen: seen.length,
@@ -52,7 +52,7 @@ export async function compareBooks(databaseUrl: string, simulator: Simulator): P
     partial: rows.filter(({ outcome }) => outcome === 'partial').length,
     orphaned: rows.filter(({ outcome }) => outcome === 'orphaned').length,
     lost: missing,
-    doubled: [...answers].filter(tooMany).length,
+    doubled: [...new Set([...completed.keys(), ...answers.keys()])].filter(isDoubled).length,
     wrong: rows.filter(({ outcome, input }) => outcome === 'completed' && input === 0).length,
   };
 }
