@@ -23,12 +23,12 @@ export class LeanBindings1763801300470 implements MigrationInterface {
   }
 }
 
-function replaced(text: string): string {
+export function replaced(text: string): string {
   return text.replace('create function', 'create or replace function');
 }
 
 /** `v_kept`: the preferred one, where it is able, has room and is near a limit. */
-const ADMIT = changed(ADMIT_BEFORE, [
+export const ADMIT = changed(ADMIT_BEFORE, [
   ['v_lean boolean; b_lean boolean;\n', 'v_lean boolean; b_lean boolean; v_kept integer;\n'],
   ['        v_full := false;\n', '        v_full := false;\n        v_kept := 0;\n'],
   ['if u_account[c] = p_prefer[i] and not u_lean[c] then\n', 'if u_account[c] = p_prefer[i] then\n'],

@@ -26,6 +26,7 @@ import { BindingsById1763801300450 } from '../../migrations/1763801300450-bindin
 import { MixedPools1763801300460 } from '../../migrations/1763801300460-mixed-pools.ts';
 import { LeanBindings1763801300470 } from '../../migrations/1763801300470-lean-bindings.ts';
 import { EdgesOfMonths1763801300720 } from '../../migrations/1763801300720-edges-of-months.ts';
+import { FewerExpressions1763801400000 } from '../../migrations/1763801400000-fewer-expressions.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -56,6 +57,7 @@ export const MIGRATIONS = [
   MixedPools1763801300460,
   LeanBindings1763801300470,
   EdgesOfMonths1763801300720,
+  FewerExpressions1763801400000,
 ];
 
 /**
