@@ -30,5 +30,5 @@ EXPOSE 3000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:3000/health/live').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# A larger young generation: most of what a call allocates is dead when it ends.
-CMD ["node", "--max-semi-space-size=32", "dist/joined/cli/start.js"]
+# A larger young generation: most of what a call allocates is dead when it ends. And fewer pages for the code of Node itself.
+CMD ["node", "--max-semi-space-size=32", "--use-largepages=silent", "dist/joined/cli/start.js"]

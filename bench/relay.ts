@@ -45,6 +45,9 @@ export function startOf(checkout: string): string {
   return existsSync(joined) ? joined : resolve(checkout, 'dist/src/cli/start.js');
 }
 
+/** The options of `npm start` and of the image. */
+const AS_SHIPPED = ['--max-semi-space-size=32', '--use-largepages=silent'];
+
 /** Where one relay keeps its data and its log. */
 export async function relayFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'llm-relay-bench-'));
@@ -69,7 +72,7 @@ export async function launchRelay(
       : ['--cpu-prof', '--cpu-prof-dir', profileFolder, '--cpu-prof-name', 'relay.cpuprofile'];
   const logPath = join(folder, 'log');
   const log = await open(logPath, 'w');
-  const child = spawn(process.execPath, [...profiling, '--max-semi-space-size=32', start], {
+  const child = spawn(process.execPath, [...profiling, ...AS_SHIPPED, start], {
     stdio: ['ignore', log.fd, 'inherit'],
     env: {
       PATH: process.env['PATH'],

@@ -20,7 +20,7 @@ import { withSoundHead } from './request-head.ts';
 import { Shutdown } from './shutdown.ts';
 import { createLogger, LOGGER } from './telemetry/logger.ts';
 import { NestLogger } from './telemetry/nest-logger.ts';
-import { collectYoungGarbageAlone } from './young-garbage.ts';
+import { setUpV8 } from './v8-settings.ts';
 
 /** Admin bodies are small; relay bodies are read by the dialects, not by a parser. */
 const ADMIN_BODY_LIMIT = '1mb';
@@ -55,7 +55,7 @@ export async function bootRelay(
   env: Env,
   prepare: (app: NestExpressApplication) => void = () => undefined,
 ): Promise<Relay> {
-  collectYoungGarbageAlone();
+  setUpV8();
   const http = express();
   http.disable('x-powered-by').disable('etag');
   http.enable('case sensitive routing').enable('strict routing');

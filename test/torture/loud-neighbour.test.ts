@@ -58,7 +58,7 @@ describe('one key at ten times its limit', () => {
   const others: string[] = [];
 
   beforeAll(async () => {
-    const asShipped = { NODE_OPTIONS: '--max-semi-space-size=32' };
+    const asShipped = { NODE_OPTIONS: '--max-semi-space-size=32 --use-largepages=silent' };
     const queue = { RELAY_QUEUE_TIMEOUT_MS: '1000', RELAY_QUEUE_MAX: '200' };
     stage = await setStage(spawnSimulator(), { ...asShipped, ...queue });
     const credentials = { apiKey: 'sk-ant-sim-loud' };

@@ -1,0 +1,17 @@
+import { setFlagsFromString } from 'node:v8';
+
+/**
+ * How V8 runs what a relay does. A V8 that does not know one of the flags only says so.
+ *
+ * Young garbage is collected on the main thread alone, from now on. By itself V8 wakes four more threads for each
+ * collection, to share what of a few dozen open requests survives: that is too little to share, and cost a seventh of a
+ * request's CPU. What marks old garbage beside the program stays as it is.
+ *
+ * What is compiled from now on has more of what it calls built in. A request passes some five hundred small functions,
+ * once each, where V8's budget (460 and 920 bytes) is made for loops: about 7 % of a request's CPU.
+ */
+export function setUpV8(): void {
+  setFlagsFromString('--no-parallel-scavenge');
+  setFlagsFromString('--max-inlined-bytecode-size=1000');
+  setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
+}
