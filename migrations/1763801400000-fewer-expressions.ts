@@ -81,46 +81,166 @@ const CANDIDATES = `    select exists (select from cooldowns where account_id = 
 `;
 
 /** `v_best`: the candidate that is taken, whose account is `v_answer`. */
-const CHOICE = `        if p_prefer[i] > 0 then
-          for c in p_set_from[v_set] .. p_set_to[v_set] loop
-            if c_account[c] = p_prefer[i] then
-              a := c_account[c];
-              if c_out[c] is null
-                 and (v_count or ((a_max[a] is null or a_places[a] < a_max[a])
-                                  and v_probe[(a - 1) * v_families + c_family[c]] is distinct from 2))
-                 and (not v_pick or c_priced[c]) then
-                if c_lean[c] then
-                  v_kept := c;
-                else
-                  v_best := c;
-                  v_answer := a;
-                end if;
-              end if;
+const REQUESTS = `    for i in 1 .. cardinality(p_ids) loop
+      k := p_key[i];
+      v_set := p_set[i];
+      v_count := p_counting[i];
+      v_pick := false;
+      v_answer := case
+        when p_prefer[i] < 0 then -14
+        when k_usable[k] is not true or k_expires[k] <= v_now then -1
+        when k_version[k] <> p_key_version[i] or s_stale[v_set] then -3
+        when v_count then case when k_counting[k] >= 32 then -2 else 0 end
+        when h_in_use[k] >= h_max[k] then -2
+        else 0 end;
+
+      if v_answer = 0 and k_limited[k] and not v_count then
+        v_hold := p_hold_nanos[i];
+        v_tokens := p_hold_tokens[i];
+        h := k;
+        loop
+          if h_in_use[h] >= h_max[h] then
+            v_answer := -13;
+            exit;
+          end if;
+          if h_rpm[h] is not null then
+            v_wait := greatest(h_tat[h], v_us) - v_us - h_inc[h]::bigint * (h_rpm[h] - 1);
+            if v_wait > 0 then
+              v_answer := -8;
               exit;
             end if;
-          end loop;
+          end if;
+          if h_tpm[h] is not null then
+            v_tokens := least(v_tokens, h_tpm[h]);
+            v_wait := greatest(h_tok_tat[h] - v_us, 0) - 60000000
+              + ((h_tok_held[h] + h_tok[h] + v_tokens) * 60000000 + h_tpm[h] - 1) / h_tpm[h];
+            if v_wait > 0 then
+              v_answer := -9;
+              exit;
+            end if;
+          end if;
+          if coalesce(h_day_limit[h], h_month_limit[h], h_total_limit[h]) is not null then
+            v_pick := coalesce(s_unpriced[v_set], false);
+            v_left := least(h_day_limit[h] - h_day_used[h], h_month_limit[h] - h_month_used[h],
+                            h_total_limit[h] - h_total_used[h]);
+            if v_left <= 0 or v_hold > v_left then
+              v_answer := -10;
+              exit;
+            end if;
+            if v_hold > v_left - h_held[h] - h_hold[h] then
+              v_answer := -11;
+              exit;
+            end if;
+          end if;
+          exit when h_up is null;
+          h := h_up[h];
+          exit when h = 0;
+        end loop;
+      end if;
+
+      if v_answer = 0 then
+        if p_prefer[i] > 0 then
+          a := p_prefer[i];
+          v_best := p_set_from[v_set] - 1 + array_position(c_account[p_set_from[v_set] : p_set_to[v_set]], a);
+          if v_best is not null and c_out[v_best] is null and (not v_pick or c_priced[v_best])
+             and (v_count or ((a_places[a] < a_max[a]) is not false
+                              and v_probe[(a - 1) * v_families + c_family[v_best]] is distinct from 2)) then
+            if c_lean[v_best] then
+              v_kept := v_best;
+            else
+              v_answer := a;
+            end if;
+          end if;
         end if;
         if v_answer = 0 then
           for c in p_set_from[v_set] .. p_set_to[v_set] loop
-            continue when c_out[c];
             a := c_account[c];
-            if not v_count and (a_places[a] >= a_max[a] or v_probe[(a - 1) * v_families + c_family[c]] = 2) then
-              v_full := v_full or not v_pick or c_priced[c];
-            elsif (v_answer = 0 or (c_tier[c], c_lean[c] is true, a_priority[a], a_load[a], a_last[a])
-                                   < (c_tier[v_best], c_lean[v_best] is true, a_priority[v_answer], a_load[v_answer],
-                                      a_last[v_answer])) and (not v_pick or c_priced[c]) then
+            continue when c_out[c] or (v_pick and not c_priced[c])
+              or (not v_count and (a_places[a] >= a_max[a] or v_probe[(a - 1) * v_families + c_family[c]] = 2));
+            if v_answer = 0
+               or (c_tier[c], c_lean[c] is true, a_priority[a], a_places[a]::float8 / a_weight[a], a_last[a])
+                  < (c_tier[v_best], c_lean[v_best] is true, a_priority[v_answer],
+                     a_places[v_answer]::float8 / a_weight[v_answer], a_last[v_answer]) then
               v_answer := a;
               v_best := c;
             end if;
           end loop;
+          if v_kept is not null then
+            if c_lean[v_best] and c_tier[v_kept] = c_tier[v_best] then
+              v_answer := c_account[v_kept];
+              v_best := v_kept;
+            end if;
+            v_kept := null;
+          end if;
         end if;
+      end if;
 
-        if v_kept > 0 and c_lean[v_best] and c_tier[v_kept] = c_tier[v_best] then
-          v_answer := c_account[v_kept];
-          v_best := v_kept;
+      if v_answer > 0 then
+        a_last[v_answer] := v_now + i * interval '1 microsecond';
+        if v_count then
+          k_counting[k] := k_counting[k] + 1;
+        else
+          a_places[v_answer] := a_places[v_answer] + 1;
+          h_in_use[k] := h_in_use[k] + 1;
+          if v_unproven then
+            v_spot := (v_answer - 1) * v_families + c_family[v_best];
+            if v_probe[v_spot] > 0 then
+              v_probing := concat(v_probing, ',', i);
+              r_account := r_account || p_accounts[v_answer];
+              r_family := r_family || p_families[c_family[v_best]];
+              if v_probe[v_spot] = 3 then
+                for f in (v_answer - 1) * v_families + 1 .. v_answer * v_families loop
+                  v_probe[f] := 2;
+                end loop;
+              else
+                v_probe[v_spot] := 2;
+              end if;
+            end if;
+          end if;
+          h_hold[k] := h_hold[k] + p_hold_nanos[i];
+          if k_limited[k] then
+            v_held[i] := v_tokens;
+            h := k;
+            loop
+              h_tok[h] := h_tok[h] + v_tokens;
+              if h_rpm[h] is not null then h_tat[h] := greatest(h_tat[h], v_us) + h_inc[h]; end if;
+              exit when h_up is null;
+              h := h_up[h];
+              exit when h = 0;
+              h_in_use[h] := h_in_use[h] + 1;
+              h_hold[h] := h_hold[h] + v_hold;
+            end loop;
+          else
+            h_tok[k] := h_tok[k] + p_hold_tokens[i];
+          end if;
         end if;
+      else
+        if v_answer = 0 then
+          v_until := s_soonest[v_set];
+          v_full := false;
+          for c in p_set_from[v_set] .. p_set_to[v_set] loop
+            v_full := v_full or (c_out[c] is null and (not v_pick or c_priced[c]));
+          end loop;
+          if v_full then v_answer := -4;
+          elsif v_until <> 'infinity' then
+            v_answer := -5;
+            v_wait := ceil(extract(epoch from v_until - v_now) * 1000000);
+          elsif v_pick then v_answer := -12;
+          elsif v_until is null then v_answer := -7;
+          else v_answer := -6;
+          end if;
+        end if;
+        if v_answer in (-5, -8, -9) then
+          if v_retries is null then v_retries := array_fill(0::bigint, array[cardinality(p_ids)]); end if;
+          v_retries[i] := v_wait;
+        end if;
+      end if;
+      v_answers[i] := v_answer;
+    end loop;
 
 `;
+
+const LOADS = ' array_agg(s.in_use::float8 / s.weight),';
 
 const ADMIT = changed(
   between(
@@ -129,16 +249,18 @@ const ADMIT = changed(
       ['    for v_cooldown in\n      select c.pos', '    for i in 1 .. card'],
       CANDIDATES,
     ),
-    ['        if p_prefer[i] > 0 then\n', '        if v_answer > 0 then\n          v_any := true;\n'],
-    CHOICE,
+    ['    for i in 1 .. cardinality(p_ids) loop\n', '    if r_account is not null then\n'],
+    REQUESTS,
   ),
   [
     ['    v_again boolean := false;\n', '    v_again boolean; v_once_more boolean;\n'],
     [
-      `    s_from integer[]; s_to integer[]; s_stale boolean[]; s_unpriced boolean[]; s_soonest timestamptz[];
+      `    a_max integer[]; a_priority integer[]; a_weight integer[]; a_load float8[];
+    s_from integer[]; s_to integer[]; s_stale boolean[]; s_unpriced boolean[]; s_soonest timestamptz[];
     u_account integer[]; u_tier integer[]; u_priced boolean[]; v_usable integer := 0;
 `,
-      `    s_stale boolean[]; s_unpriced boolean[]; s_soonest timestamptz[]; c_out boolean[]; c_lean boolean[];
+      `    a_max integer[]; a_priority integer[]; a_weight integer[];
+    s_stale boolean[]; s_unpriced boolean[]; s_soonest timestamptz[]; c_out boolean[]; c_lean boolean[];
 `,
     ],
     [
@@ -151,11 +273,14 @@ const ADMIT = changed(
     v_probe integer[]; v_spot integer; v_probing text;
 `,
     ],
-    ['v_any boolean := false; v_any_retry boolean := false; v_limits', 'v_any boolean; v_limits'],
+    ['v_any boolean := false; v_any_retry boolean := false; v_limits', 'v_limits'],
+    ['v_left bigint; v_budget boolean; v_pick boolean;', 'v_left bigint; v_pick boolean;'],
     [
       '    v_until timestamptz;\n    b_tier integer; b_priority integer; b_load float8; b_last timestamptz;\n',
       '    v_until timestamptz;\n',
     ],
+    [LOADS, '', 2],
+    ['a_weight, a_load, a_lean', 'a_weight, a_lean', 2],
     ['    v_again := false;\n    while v_found', '    while v_found'],
     ['v_again or array_position(a_places, null)', 'v_once_more or array_position(a_places, null)'],
     [
@@ -178,17 +303,7 @@ const ADMIT = changed(
     if v_teams is not null then
 `,
     ],
-    ['s_unpriced[v_set];', 'coalesce(s_unpriced[v_set], false);'],
-    [
-      "            if v_probe[v_spot] > 0 then\n              v_probing := v_probing || ',' || i;",
-      `            v_spot := case when v_unproven then (v_answer - 1) * v_families + c_family[v_best] end;
-            if v_probe[v_spot] > 0 then
-              v_probing := concat(v_probing, ',', i);`,
-    ],
-    [
-      '        if not v_any_retry then\n          v_any_retry := true;\n',
-      '        if v_retries is null then\n',
-    ],
+    ['    if v_any then\n', '    if 0 < any (v_answers) then\n'],
     [
       "case when v_any_retry then array_to_string(v_retries, ',') else '' end",
       "coalesce(array_to_string(v_retries, ','), '')",
