@@ -153,7 +153,7 @@ export class Attempt {
     this.bind(one);
     progress.headSent = true;
     exchange.forgetBody();
-    await tell({
+    const full = tell({
       type: 'head',
       status: answer.status,
       headers: Object.assign(
@@ -163,6 +163,7 @@ export class Attempt {
       framing: call.framing,
       reader: passage.reader,
     });
+    if (full !== undefined) await full;
     if (document !== undefined) {
       record.firstByte();
       await tell({ type: 'data', bytes: document });
@@ -200,7 +201,7 @@ export class Attempt {
     // The vendor's own error frame is not one that a client of another dialect has seen.
     const unseen = sent.call.dialect !== call.dialect && reader.failure && foreignFailure(reader.failure);
     const untold = failure ?? unseen;
-    await tell({
+    return tell({
       type: 'end',
       outcome,
       usage: record.usage().usage,

@@ -47,8 +47,10 @@ export class UpstreamCall {
   /** @param heard is told every head that came, that of a refused credential too */
   async send(exchange: Exchange, one: Try, signal: Cancellation, heard: HeadListener): Promise<SignedAnswer> {
     signal.throwIfAborted();
-    const request = await this.shape(exchange, one);
-    const credentials = await this.current(one, signal);
+    const shaped = this.shape(exchange, one);
+    const request = shaped instanceof Promise ? await shaped : shaped;
+    const held = this.current(one, signal);
+    const credentials = held instanceof Promise ? await held : held;
     const first = await this.ask(one, request, credentials, signal, heard);
     if (first.verdict?.at !== 'credential') return first;
 
@@ -60,14 +62,23 @@ export class UpstreamCall {
     return { ...second, isNews: await this.park(one, refused, second.verdict.reason) };
   }
 
-  private async shape(exchange: Exchange, { sent, account, upstream, model }: Try): Promise<UpstreamRequest> {
-    const { call } = sent;
-    const envelope = (await upstream.envelope?.(call, account, model)) ?? ownEnvelope(call, model);
+  private shape(exchange: Exchange, one: Try): UpstreamRequest | Promise<UpstreamRequest> {
+    const { sent, account, upstream, model } = one;
+    const made = upstream.envelope?.(sent.call, account, model);
+    if (made === undefined) return this.shaped(exchange, one, ownEnvelope(sent.call, model));
+    return made.then((envelope) => this.shaped(exchange, one, envelope));
+  }
+
+  private shaped(
+    exchange: Exchange,
+    { sent, account, upstream, model }: Try,
+    envelope: Envelope,
+  ): UpstreamRequest {
     noteEdits(exchange, sent.edits);
     noteEdits(exchange, envelope.edits);
     return {
       method: 'POST',
-      url: upstream.address(call, account, model),
+      url: upstream.address(sent.call, account, model),
       headers: Object.assign({}, envelope.headers, { 'content-type': 'application/json' }),
       body: envelope.body,
     };
@@ -120,15 +131,19 @@ export class UpstreamCall {
   }
 
   /** Credentials, or the end of the attempt: one that has expired and cannot be renewed parks its account. */
-  private async current(one: Try, signal: Cancellation): Promise<Credentials> {
-    const credentials = await this.held(signal, () => this.credentials.current(one.account));
-    if (credentials !== undefined) return credentials;
+  private current(one: Try, signal: Cancellation): Credentials | Promise<Credentials> {
+    const held = this.held(signal, () => this.credentials.current(one.account));
+    if (held !== undefined && !(held instanceof Promise)) return held;
+    return Promise.resolve(held).then((credentials) => credentials ?? this.expired(one));
+  }
+
+  private async expired(one: Try): Promise<never> {
     await this.park(one, { version: one.account.credentialsVersion }, 'expired');
     throw needsAttention();
   }
 
   /** Newer credentials than those that were refused; undefined: there are none. */
-  private renewed(
+  private async renewed(
     { account }: Try,
     signal: Cancellation,
     refused: Credentials,
@@ -137,17 +152,20 @@ export class UpstreamCall {
   }
 
   /** Undefined: only a person can mend it. @throws RelayError when it could not be had just now */
-  private async held(
+  private held(
     signal: Cancellation,
     take: () => Credentials | Promise<Credentials>,
-  ): Promise<Credentials | undefined> {
-    try {
-      const taken = take();
-      return taken instanceof Promise ? await orCut(taken, signal) : taken;
-    } catch (error) {
+  ): Credentials | undefined | Promise<Credentials | undefined> {
+    const none = (error: unknown): undefined => {
       signal.throwIfAborted();
       if (error instanceof CredentialRefused) return undefined;
       throw new RelayError('account-fault', "The account's credential could not be renewed; try again", 5);
+    };
+    try {
+      const taken = take();
+      return taken instanceof Promise ? orCut(taken, signal).catch(none) : taken;
+    } catch (error) {
+      return none(error);
     }
   }
 

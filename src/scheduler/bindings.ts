@@ -35,6 +35,7 @@ export class Bindings {
   bind(binding: Binding): void {
     const { session } = binding;
     const known = this.pending.get(session);
+    if (known !== undefined && saysIt(known, binding)) return;
     // Behind those that came since, since it is as new as they are.
     this.pending.delete(session);
     this.pending.set(session, known?.accountId === binding.accountId ? both(known, binding) : binding);
@@ -118,6 +119,11 @@ export class Bindings {
     }
     return taken;
   }
+}
+
+/** A use takes nothing from what waits to be written of the same account, and adds nothing but a longer life. */
+function saysIt(known: Binding, { isUse, accountId, livesS }: Binding): boolean {
+  return isUse === true && known.accountId === accountId && known.livesS >= livesS;
 }
 
 /** What two calls say that went to one account: a use takes nothing from news that are not written yet. */

@@ -30,9 +30,20 @@ describe('the sessions that a replica knows', () => {
 
   it('are forgotten by the longest time without a use where there are too many', () => {
     for (let at = 0; at < 20_000; at += 1) sessions.remember(`s${at}`, 'a');
+    now += 10_000;
     sessions.remember('s0', 'a');
     sessions.remember('one more', 'a');
     expect(['s0', 's1', 's2'].map((name) => sessions.accountOf(name))).toEqual(['a', undefined, 'a']);
+  });
+
+  it('may be forgotten ten seconds early, and are bound anew at once', () => {
+    sessions.remember('s', 'a');
+    now += 9_999;
+    sessions.remember('s', 'a');
+    sessions.remember('t', 'a');
+    sessions.remember('t', 'b');
+    now += 3_590_001;
+    expect(['s', 't'].map((name) => sessions.accountOf(name))).toEqual([undefined, 'b']);
   });
 
   it('prefer their account where the database cannot say it, and are told of it', () => {

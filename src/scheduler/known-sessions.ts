@@ -5,6 +5,8 @@ import type { Binding } from './sql/bindings.ts';
 const MOST_SESSIONS = 20_000;
 /** No binding outlives its last use for longer. */
 const LONGEST_LIFE_MS = 3_600_000;
+/** Of a use so soon after the last one nothing is kept: the times are that much too old at most. */
+const SOON_MS = 10_000;
 
 interface Known {
   readonly accountId: string;
@@ -27,9 +29,12 @@ export class KnownSessions {
 
   remember(session: string | undefined, accountId: string | undefined): void {
     if (session === undefined || accountId === undefined) return;
+    const at = this.now();
+    const known = this.sessions.get(session);
+    if (known?.accountId === accountId && at - known.at < SOON_MS) return;
     // Behind those that were used before.
     this.sessions.delete(session);
-    this.sessions.set(session, { accountId, at: this.now() });
+    this.sessions.set(session, { accountId, at });
     if (this.sessions.size <= MOST_SESSIONS) return;
     for (const [oldest] of this.sessions) {
       this.sessions.delete(oldest);
