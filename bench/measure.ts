@@ -15,6 +15,8 @@ export interface Target {
   readonly keys?: Readonly<Record<'usual' | 'bedrock', string>>;
   /** Other roots whose time is counted with it; those with a port are asked in turn with it. */
   readonly beside?: readonly { readonly pid: number; readonly port?: number }[];
+  /** How many processes share its requests, each of which is to be as warm as one alone; default 1. */
+  readonly processes?: number;
 }
 
 export interface Outcome {
@@ -42,7 +44,8 @@ export async function runPhase(
     expected ??= body;
     if (phase.question.door === undefined && body !== expected)
       throw new Error(`${target.name} changed the bytes of the answer`);
-    const warm = await sampleOf(target, { ...phase, enough: { answers: phase.warmUp } });
+    const warmUp = phase.warmUp * (target.processes ?? 1);
+    const warm = await sampleOf(target, { ...phase, enough: { answers: warmUp } });
     count(target, 1 + warm.answers);
   }
   const rounds: FiguresByTarget[] = [];

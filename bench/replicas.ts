@@ -71,7 +71,7 @@ function targetOf(relays: readonly Launched[], postgres: number, keys: Keys): Ta
   const [first, ...others] = relays.map(({ child, port }) => ({ pid: pidOf(child), port }));
   if (first === undefined) throw new Error('a fleet has a replica');
   const name = relays.length === 1 ? '1 replica' : `${relays.length} replicas`;
-  return { name, ...first, keys, beside: [...others, { pid: postgres }] };
+  return { name, ...first, keys, beside: [...others, { pid: postgres }], processes: relays.length };
 }
 
 /** Replicas hear of a new key from one another; one answer says that this one has. */

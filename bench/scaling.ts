@@ -13,7 +13,11 @@ export async function workersBesideOne(
 ): Promise<{ readonly table: Table; readonly ratio: number }> {
   const relays = [await start(1), await start(2)] as const;
   try {
-    const [one, two] = relays.map((relay, index): Target => ({ name: names[index] ?? '', ...relay }));
+    const [one, two] = relays.map((relay, index): Target => ({
+      name: names[index] ?? '',
+      ...relay,
+      processes: index + 1,
+    }));
     if (one === undefined || two === undefined) throw new Error('two relays were started');
     const { figures } = await runPhase(phase, [one, two], one);
     const together = (name: string): number => {
