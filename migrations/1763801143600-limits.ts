@@ -170,7 +170,7 @@ export const CHARGE_NAMES = 'c_keys, c_days, c_nanos, c_tokens, c_teams';
 export const CHARGE_ARRAYS =
   'c_keys uuid[]; c_days date[]; c_nanos bigint[]; c_tokens bigint[]; c_teams text[];';
 
-const RELEASE = `
+export const RELEASE = `
   create function release_calls(
     p_keys uuid[], p_accounts uuid[], p_generating boolean[], p_placed boolean[], p_hold_nanos bigint[],
     p_hold_tokens bigint[], p_teams text[],

@@ -42,7 +42,7 @@ export class Charges1763801185800 implements MigrationInterface {
 /** Types of the arguments of \`settle\` as they were. */
 const DECIDED = `${SETTLED}, boolean[], text[], text[]`;
 
-const SETTLE = changed(SETTLE_DECIDED, [
+export const SETTLE = changed(SETTLE_DECIDED, [
   ['p_teams text[], p_decisions text[]', 'p_teams text[], p_decisions text[], p_charged bigint[]'],
   ['p_client_ids, p_teams, p_decisions', 'p_client_ids, p_teams, p_decisions, p_charged', 2],
   ['upstream_id, client_id, teams, decision', 'upstream_id, client_id, teams, decision, charged', 2],

@@ -242,7 +242,7 @@ const REQUESTS = `    for i in 1 .. cardinality(p_ids) loop
 
 const LOADS = ' array_agg(s.in_use::float8 / s.weight),';
 
-const ADMIT = changed(
+export const ADMIT = changed(
   between(
     between(
       ADMIT_BEFORE,

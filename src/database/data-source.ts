@@ -27,6 +27,7 @@ import { MixedPools1763801300460 } from '../../migrations/1763801300460-mixed-po
 import { LeanBindings1763801300470 } from '../../migrations/1763801300470-lean-bindings.ts';
 import { EdgesOfMonths1763801300720 } from '../../migrations/1763801300720-edges-of-months.ts';
 import { FewerExpressions1763801400000 } from '../../migrations/1763801400000-fewer-expressions.ts';
+import { OneScan1763801400100 } from '../../migrations/1763801400100-one-scan.ts';
 import { withSessionSettings } from './session-settings.ts';
 
 /** Every migration, oldest first. Named one by one, so that a file left over in a build folder is never run. */
@@ -58,6 +59,7 @@ export const MIGRATIONS = [
   LeanBindings1763801300470,
   EdgesOfMonths1763801300720,
   FewerExpressions1763801400000,
+  OneScan1763801400100,
 ];
 
 /**
