@@ -7,7 +7,7 @@ import { ADMIT as ADMIT_BEFORE, replaced } from './1763801300470-lean-bindings.t
  * Decides as before, with fewer expressions. PL/pgSQL makes each expression ready anew in every transaction, which for an
  * admission alone costs more than its statements do: the candidates that can serve are no longer copied into arrays of
  * their own, the best so far is remembered by its place alone, and what only limits, rests or probes need is not
- * computed without them. A seventh less for one request in a statement.
+ * computed without them (docs/decisions/018).
  */
 export class FewerExpressions1763801400000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
@@ -23,7 +23,7 @@ export class FewerExpressions1763801400000 implements MigrationInterface {
 
 /**
  * Which accounts rest or are to be proven, and of the candidates: `c_out`, it cannot serve now; `c_lean`, it is near a
- * limit. Both are null where that is not so.
+ * limit. What is not so is null, or false.
  */
 const CANDIDATES = `    select exists (select from cooldowns where account_id = any (p_accounts) and until > v_now),
            p_probes and exists (select from cooldowns
@@ -80,7 +80,7 @@ const CANDIDATES = `    select exists (select from cooldowns where account_id = 
 
 `;
 
-/** `v_best`: the candidate that is taken, whose account is `v_answer`. */
+/** Where an account is taken, `v_answer` is that account and `v_best` its candidate. */
 const REQUESTS = `    for i in 1 .. cardinality(p_ids) loop
       k := p_key[i];
       v_set := p_set[i];
@@ -219,7 +219,8 @@ const REQUESTS = `    for i in 1 .. cardinality(p_ids) loop
           v_until := s_soonest[v_set];
           v_full := false;
           for c in p_set_from[v_set] .. p_set_to[v_set] loop
-            v_full := v_full or (c_out[c] is null and (not v_pick or c_priced[c]));
+            v_full := c_out[c] is null and (not v_pick or c_priced[c]);
+            exit when v_full;
           end loop;
           if v_full then v_answer := -4;
           elsif v_until <> 'infinity' then

@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8';
  * request's CPU. What marks old garbage beside the program stays as it is.
  *
  * What is compiled from now on has more of what it calls built in. A request passes some five hundred small functions,
- * once each, where V8's budget (460 and 920 bytes) is made for loops: about 7 % of a request's CPU.
+ * once each, where V8's budget (460 and 920 bytes) is made for loops. A request takes about 7 % less CPU by that.
  */
 export function setUpV8(): void {
   setFlagsFromString('--no-parallel-scavenge');

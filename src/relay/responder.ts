@@ -228,8 +228,7 @@ class Answer {
       // Behind the bytes that were told in this turn: Node gives them to the socket at its end.
       process.nextTick(() => response.destroy());
     }
-    // What the kernel has taken needs no guard.
-    if (response.writableLength > 0) this.guardLastBytes();
+    if (!response.writableFinished) this.guardLastBytes();
   }
 
   /** The run is over, but the last bytes may wait for a client that takes nothing. */

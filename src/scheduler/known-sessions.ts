@@ -5,7 +5,7 @@ import type { Binding } from './sql/bindings.ts';
 const MOST_SESSIONS = 20_000;
 /** No binding outlives its last use for longer. */
 const LONGEST_LIFE_MS = 3_600_000;
-/** Of a use so soon after the last one nothing is kept: the times are that much too old at most. */
+/** Of a use so soon after one that was kept, nothing is: the times are that much too old at most. */
 const SOON_MS = 10_000;
 
 interface Known {
