@@ -43,7 +43,7 @@ export function phaseList(extent: Extent, children: Children): readonly Phase[] 
   return [
     ...loadPhases(quick).map(loadPhase),
     openStreamsPhase(quick ? 300 : 1_000),
-    stalledReadersPhase(4_000),
+    stalledReadersPhase(quick ? 2_000 : 4_000),
     startPhase(quick ? 1 : 5),
     workersPhase(quick),
     replicasPhase(quick, children),

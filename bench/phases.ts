@@ -30,7 +30,7 @@ export function jsonPhase(quick: boolean): LoadPhase {
     title: 'JSON: 1 KB in, 1 KB out, 64 connections',
     question: { wish: 'json' },
     load: { connections: 64 },
-    warmUp: quick ? 8_000 : 100_000,
+    warmUp: quick ? 6_000 : 100_000,
     enough: { ms: quick ? 600 : 3_000 },
     rounds: quick ? 3 : 5,
   };
