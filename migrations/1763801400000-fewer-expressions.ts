@@ -21,6 +21,24 @@ export class FewerExpressions1763801400000 implements MigrationInterface {
   }
 }
 
+/** What stays as it was, from its first words to what follows it. */
+const RESTS = part(
+  '      select c.pos::integer as account, f.pos::integer as family, max(',
+  '    loop\n      if v_cooling',
+);
+const PROBES = part(
+  '        select c.pos::integer as account, f.pos::integer as family,\n',
+  '      loop\n        v_probe[',
+);
+const WITHIN_LIMITS = changed(
+  part('        v_hold := p_hold_nanos[i];\n', '      end if;\n\n      if v_answer = 0 then\n'),
+  [['v_budget := true;', 'v_pick := coalesce(s_unpriced[v_set], false);']],
+);
+const COUNTED_TO_LIMITS = part(
+  '            if k_limited[k] then\n',
+  '          end if;\n        else\n          v_until',
+);
+
 /**
  * Which accounts rest or are to be proven, and of the candidates: `c_out`, it cannot serve now; `c_lean`, it is near a
  * limit. What is not so is null, or false.
@@ -33,14 +51,7 @@ const CANDIDATES = `    select exists (select from cooldowns where account_id = 
     if v_resting then
       v_cooling := array_fill(null::timestamptz, array[cardinality(p_accounts) * v_families]);
       for v_cooldown in
-        select c.pos::integer as account, f.pos::integer as family, max(d.until) as until
-          from unnest(p_accounts) with ordinality c (id, pos)
-          join cooldowns d on d.account_id = c.id and d.until > v_now
-          join unnest(p_families) with ordinality f (name, pos) on d.model_family is null or d.model_family = f.name
-          where d.credentials_version is null or not exists (
-            select from account_credentials x where x.account_id = d.account_id and x.version > d.credentials_version)
-          group by 1, 2
-      loop
+${RESTS}      loop
         v_cooling[(v_cooldown.account - 1) * v_families + v_cooldown.family] := v_cooldown.until;
       end loop;
     end if;
@@ -48,13 +59,7 @@ const CANDIDATES = `    select exists (select from cooldowns where account_id = 
     if v_unproven then
       v_probe := array_fill(0, array[cardinality(p_accounts) * v_families]);
       for v_cooldown in
-        select c.pos::integer as account, f.pos::integer as family,
-               case when bool_or(d.probe_until > v_now) then 2 when bool_or(d.model_family is null) then 3 else 1 end as state
-          from unnest(p_accounts) with ordinality c (id, pos)
-          join cooldowns d on d.account_id = c.id and d.proven_at is null and d.until <= v_now
-          join unnest(p_families) with ordinality f (name, pos) on d.model_family is null or d.model_family = f.name
-          group by 1, 2
-      loop
+${PROBES}      loop
         v_probe[(v_cooldown.account - 1) * v_families + v_cooldown.family] := v_cooldown.state;
       end loop;
     end if;
@@ -95,48 +100,7 @@ const REQUESTS = `    for i in 1 .. cardinality(p_ids) loop
         else 0 end;
 
       if v_answer = 0 and k_limited[k] and not v_count then
-        v_hold := p_hold_nanos[i];
-        v_tokens := p_hold_tokens[i];
-        h := k;
-        loop
-          if h_in_use[h] >= h_max[h] then
-            v_answer := -13;
-            exit;
-          end if;
-          if h_rpm[h] is not null then
-            v_wait := greatest(h_tat[h], v_us) - v_us - h_inc[h]::bigint * (h_rpm[h] - 1);
-            if v_wait > 0 then
-              v_answer := -8;
-              exit;
-            end if;
-          end if;
-          if h_tpm[h] is not null then
-            v_tokens := least(v_tokens, h_tpm[h]);
-            v_wait := greatest(h_tok_tat[h] - v_us, 0) - 60000000
-              + ((h_tok_held[h] + h_tok[h] + v_tokens) * 60000000 + h_tpm[h] - 1) / h_tpm[h];
-            if v_wait > 0 then
-              v_answer := -9;
-              exit;
-            end if;
-          end if;
-          if coalesce(h_day_limit[h], h_month_limit[h], h_total_limit[h]) is not null then
-            v_pick := coalesce(s_unpriced[v_set], false);
-            v_left := least(h_day_limit[h] - h_day_used[h], h_month_limit[h] - h_month_used[h],
-                            h_total_limit[h] - h_total_used[h]);
-            if v_left <= 0 or v_hold > v_left then
-              v_answer := -10;
-              exit;
-            end if;
-            if v_hold > v_left - h_held[h] - h_hold[h] then
-              v_answer := -11;
-              exit;
-            end if;
-          end if;
-          exit when h_up is null;
-          h := h_up[h];
-          exit when h = 0;
-        end loop;
-      end if;
+${WITHIN_LIMITS}      end if;
 
       if v_answer = 0 then
         if p_prefer[i] > 0 then
@@ -198,22 +162,7 @@ const REQUESTS = `    for i in 1 .. cardinality(p_ids) loop
             end if;
           end if;
           h_hold[k] := h_hold[k] + p_hold_nanos[i];
-          if k_limited[k] then
-            v_held[i] := v_tokens;
-            h := k;
-            loop
-              h_tok[h] := h_tok[h] + v_tokens;
-              if h_rpm[h] is not null then h_tat[h] := greatest(h_tat[h], v_us) + h_inc[h]; end if;
-              exit when h_up is null;
-              h := h_up[h];
-              exit when h = 0;
-              h_in_use[h] := h_in_use[h] + 1;
-              h_hold[h] := h_hold[h] + v_hold;
-            end loop;
-          else
-            h_tok[k] := h_tok[k] + p_hold_tokens[i];
-          end if;
-        end if;
+${COUNTED_TO_LIMITS}        end if;
       else
         if v_answer = 0 then
           v_until := s_soonest[v_set];
@@ -241,82 +190,71 @@ const REQUESTS = `    for i in 1 .. cardinality(p_ids) loop
 
 `;
 
-const LOADS = ' array_agg(s.in_use::float8 / s.weight),';
-
-export const ADMIT = changed(
-  between(
-    between(
-      ADMIT_BEFORE,
-      ['    for v_cooldown in\n      select c.pos', '    for i in 1 .. card'],
-      CANDIDATES,
-    ),
-    ['    for i in 1 .. cardinality(p_ids) loop\n', '    if r_account is not null then\n'],
-    REQUESTS,
-  ),
+export const ADMIT = changed(ADMIT_BEFORE, [
+  [part('    for v_cooldown in\n      select c.pos', '    for i in 1 .. card'), CANDIDATES],
+  [part('    for i in 1 .. cardinality(p_ids) loop\n', '    if r_account is not null then\n'), REQUESTS],
+  ['    v_again boolean := false;\n', '    v_again boolean; v_once_more boolean;\n'],
   [
-    ['    v_again boolean := false;\n', '    v_again boolean; v_once_more boolean;\n'],
-    [
-      `    a_max integer[]; a_priority integer[]; a_weight integer[]; a_load float8[];
+    `    a_max integer[]; a_priority integer[]; a_weight integer[]; a_load float8[];
     s_from integer[]; s_to integer[]; s_stale boolean[]; s_unpriced boolean[]; s_soonest timestamptz[];
     u_account integer[]; u_tier integer[]; u_priced boolean[]; v_usable integer := 0;
 `,
-      `    a_max integer[]; a_priority integer[]; a_weight integer[];
+    `    a_max integer[]; a_priority integer[]; a_weight integer[];
     s_stale boolean[]; s_unpriced boolean[]; s_soonest timestamptz[]; c_out boolean[]; c_lean boolean[];
 `,
-    ],
-    [
-      `    v_cooldown record;
+  ],
+  [
+    `    v_cooldown record;
     a_lean jsonb[]; u_lean boolean[]; v_lean boolean; b_lean boolean; v_kept integer;
     v_probe integer[]; u_spot integer[]; v_spot integer; v_probing text := '';
 `,
-      `    v_cooldown record; v_resting boolean; v_unproven boolean;
+    `    v_cooldown record; v_resting boolean; v_unproven boolean;
     a_lean jsonb[]; v_lean boolean; v_best integer; v_kept integer;
     v_probe integer[]; v_spot integer; v_probing text;
 `,
-    ],
-    ['v_any boolean := false; v_any_retry boolean := false; v_limits', 'v_limits'],
-    ['v_left bigint; v_budget boolean; v_pick boolean;', 'v_left bigint; v_pick boolean;'],
-    [
-      '    v_until timestamptz;\n    b_tier integer; b_priority integer; b_load float8; b_last timestamptz;\n',
-      '    v_until timestamptz;\n',
-    ],
-    [LOADS, '', 2],
-    ['a_weight, a_load, a_lean', 'a_weight, a_lean', 2],
-    ['    v_again := false;\n    while v_found', '    while v_found'],
-    ['v_again or array_position(a_places, null)', 'v_once_more or array_position(a_places, null)'],
-    [
-      'from accounts where id = any (p_accounts) order by id\n        on conflict do nothing;\n      v_again',
-      'from accounts where id = any (p_accounts) order by id\n        on conflict do nothing;\n      v_once_more',
-    ],
-    [
-      `    v_today := (v_now at time zone 'UTC')::date;
+  ],
+  ['v_any boolean := false; v_any_retry boolean := false; v_limits', 'v_limits'],
+  ['v_left bigint; v_budget boolean; v_pick boolean;', 'v_left bigint; v_pick boolean;'],
+  [
+    '    v_until timestamptz;\n    b_tier integer; b_priority integer; b_load float8; b_last timestamptz;\n',
+    '    v_until timestamptz;\n',
+  ],
+  [' array_agg(s.in_use::float8 / s.weight),', '', 2],
+  ['a_weight, a_load, a_lean', 'a_weight, a_lean', 2],
+  ['    v_again := false;\n    while v_found', '    while v_found'],
+  ['v_again or array_position(a_places, null)', 'v_once_more or array_position(a_places, null)'],
+  [
+    'from accounts where id = any (p_accounts) order by id\n        on conflict do nothing;\n      v_again',
+    'from accounts where id = any (p_accounts) order by id\n        on conflict do nothing;\n      v_once_more',
+  ],
+  [
+    `    v_today := (v_now at time zone 'UTC')::date;
     v_month := date_trunc('month', v_today::timestamp);
 `,
-      '',
-    ],
-    [
-      '    h_tok := h_hold;\n    if v_teams is not null then\n',
-      `    h_tok := h_hold;
+    '',
+  ],
+  [
+    '    h_tok := h_hold;\n    if v_teams is not null then\n',
+    `    h_tok := h_hold;
     if v_limits then
       v_today := (v_now at time zone 'UTC')::date;
       v_month := date_trunc('month', v_today::timestamp);
     end if;
     if v_teams is not null then
 `,
-    ],
-    ['    if v_any then\n', '    if 0 < any (v_answers) then\n'],
-    [
-      "case when v_any_retry then array_to_string(v_retries, ',') else '' end",
-      "coalesce(array_to_string(v_retries, ','), '')",
-    ],
-    ["';' || substr(v_probing, 2);", "';' || coalesce(substr(v_probing, 2), '');"],
   ],
-);
+  ['    if v_any then\n', '    if 0 < any (v_answers) then\n'],
+  [
+    "case when v_any_retry then array_to_string(v_retries, ',') else '' end",
+    "coalesce(array_to_string(v_retries, ','), '')",
+  ],
+  ["';' || substr(v_probing, 2);", "';' || coalesce(substr(v_probing, 2), '');"],
+]);
 
-/** @throws Error where the one or the other is not there once */
-function between(text: string, [from, to]: readonly [string, string], by: string): string {
-  const [before, rest, ...more] = text.split(from);
-  const after = rest?.slice(rest.indexOf(to));
-  if (rest?.split(to).length !== 2 || more.length > 0) throw new Error(`Not once there: ${from}`);
-  return `${before}${by}${after}`;
+/** Of the function as it was, up to the first of what follows. @throws Error where its beginning is not there once */
+function part(from: string, to: string): string {
+  const [, rest, ...more] = ADMIT_BEFORE.split(from);
+  const end = rest?.indexOf(to) ?? -1;
+  if (end < 0 || more.length > 0) throw new Error(`Not once there: ${from}`);
+  return `${from}${rest?.slice(0, end)}`;
 }
