@@ -35,10 +35,11 @@ export class Bindings {
   bind(binding: Binding): void {
     const { session } = binding;
     const known = this.pending.get(session);
-    if (known !== undefined && saysIt(known, binding)) return;
+    const told = known?.accountId === binding.accountId ? both(known, binding) : binding;
+    if (told === known) return;
     // Behind those that came since, since it is as new as they are.
     this.pending.delete(session);
-    this.pending.set(session, known?.accountId === binding.accountId ? both(known, binding) : binding);
+    this.pending.set(session, told);
     if (this.pending.size > MOST_PENDING) for (const [oldest] of this.take(1)) this.pending.delete(oldest);
     if (this.pending.size >= LARGEST_BATCH) this.start();
     else this.startIn(binding.isUse !== true);
@@ -121,13 +122,8 @@ export class Bindings {
   }
 }
 
-/** A use takes nothing from what waits to be written of the same account, and adds nothing but a longer life. */
-function saysIt(known: Binding, { isUse, accountId, livesS }: Binding): boolean {
-  return isUse === true && known.accountId === accountId && known.livesS >= livesS;
-}
-
 /** What two calls say that went to one account: a use takes nothing from news that are not written yet. */
 function both(known: Binding, binding: Binding): Binding {
-  const livesS = Math.max(known.livesS, binding.livesS);
-  return { ...(binding.isUse === true ? known : binding), livesS };
+  if (binding.isUse !== true) return { ...binding, livesS: Math.max(known.livesS, binding.livesS) };
+  return known.livesS >= binding.livesS ? known : { ...known, livesS: binding.livesS };
 }
