@@ -180,7 +180,8 @@ export class HotPool implements Queryable {
 
   /**
    * With a callback and a clock of our own: those that node-postgres makes itself are functions of the old generation,
-   * which keep every statement and its rows (docs/decisions/016).
+   * which keep every statement and its rows (docs/decisions/016). And with a query of our own: a config is copied property
+   * by property, into an object of a shape that no other one has.
    */
   private answer<Row>(
     client: pg.PoolClient,
@@ -189,11 +190,14 @@ export class HotPool implements Queryable {
   ): Promise<Row[]> {
     return new Promise((resolve, reject) => {
       const clock = setTimeout(() => reject(new AnswerLate()), this.answerWithinMs);
-      client.query({ ...statement, values: [...values] }, (error: Error | undefined, answer) => {
+      const callback = (error: Error | undefined, answer: pg.QueryResult): void => {
         clearTimeout(clock);
         if (error) reject(error);
         else resolve(answer.rows as Row[]);
-      });
+      };
+      client.query(
+        Object.assign(new pg.Query(statement.text, [...values]), { name: statement.name, callback }),
+      );
     });
   }
 }

@@ -57,7 +57,7 @@ describe('the binding after an answer', () => {
     };
     return some as unknown as Try;
   };
-  const binding = { session: 'd1', accountId: 'b', livesS: 300 };
+  const binding = { session: 'd1', accountId: 'b', livesS: 300, isUse: false, ifParked: false };
 
   it('is made, kept, taken over, or left to those who know how long the other one rests', () => {
     expect(bindingAfter(tried('new'), false)).toEqual(binding);

@@ -52,20 +52,19 @@ export function bindingAfter(one: Try, wroteForAnHour: boolean): Binding | undef
   const { call, session, decision, bound } = one;
   if (session === undefined) return undefined;
   const livesS = call.session?.forAnHour === true || wroteForAnHour ? HOUR_S : MINUTES_S;
-  const binding = { session, accountId: one.account.id, livesS };
-  switch (decision.affinity.result) {
-    case 'none':
-      return undefined;
-    case 'new':
-      return binding;
-    case 'hit':
-      return { ...binding, isUse: true };
-    case 'rebound':
-      return { ...binding, replaces: bound?.accountId };
-    case 'spill': {
-      // Perhaps the bound account failed in this very call, and for good or for hours: the database knows.
-      const family = one.pool.find(({ accountId }) => accountId === bound?.accountId)?.modelFamily;
-      return { ...binding, replaces: bound?.accountId, ifParked: true, family };
-    }
-  }
+  const { result } = decision.affinity;
+  if (result === 'none') return undefined;
+  const isSpill = result === 'spill';
+  return {
+    session,
+    accountId: one.account.id,
+    livesS,
+    replaces: isSpill || result === 'rebound' ? bound?.accountId : undefined,
+    isUse: result === 'hit',
+    // Perhaps the bound account failed in this very call, and for good or for hours: the database knows.
+    ifParked: isSpill,
+    family: isSpill
+      ? one.pool.find(({ accountId }) => accountId === bound?.accountId)?.modelFamily
+      : undefined,
+  };
 }

@@ -61,7 +61,7 @@ export class Pipeline {
     for (;;) {
       exchange.attempts += 1;
       // What was edited for an account that did not answer was not edited for the client.
-      exchange.edits.length = 0;
+      if (exchange.edits.length > 0) exchange.edits.length = 0;
       const miss = await this.attempt.run(exchange, one, tell);
       if (miss === undefined) return;
       misses.push(miss);
