@@ -9,9 +9,13 @@ import { setFlagsFromString } from 'node:v8';
  *
  * What is compiled from now on has more of what it calls built in. A request passes some five hundred small functions,
  * once each, where V8's budget (460 and 920 bytes) is made for loops. A request takes about 7 % less CPU by that.
+ *
+ * What was compiled stays. V8 forgets functions that were not called for some collections; but one that is built in
+ * wherever it is called is never called itself, and can be built in nowhere once it is forgotten. 6 to 8 % of a request's CPU.
  */
 export function setUpV8(): void {
   setFlagsFromString('--no-parallel-scavenge');
   setFlagsFromString('--max-inlined-bytecode-size=1000');
   setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
+  setFlagsFromString('--no-flush-bytecode');
 }
