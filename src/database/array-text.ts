@@ -3,7 +3,8 @@
  * node-postgres takes, which replaces what must be escaped in every element one by one.
  */
 
-type Plain = string | number | bigint | boolean | null | undefined;
+/** What needs no quotes. */
+export type Plain = string | number | bigint | boolean | null | undefined;
 
 /** Of ids, numbers, times and truths, none of which needs quotes. */
 export function plainArray(values: readonly Plain[]): string {
