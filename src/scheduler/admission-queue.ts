@@ -11,6 +11,10 @@ import { failureOf } from './statement-failure.ts';
 import type { Strays } from './strays.ts';
 
 const LARGEST_BATCH = 64;
+/** So many in a batch, so short a time ago: it is worth waiting for those who come next. */
+const MANY = 8;
+const LATELY_MS = 50;
+const GATHER_MS = 8;
 const MOST_WAITING = 10_000;
 const TRIES = 4;
 /** From the batch's start: later failures are told to the callers at once instead of tried again. */
@@ -29,7 +33,8 @@ interface Waiting extends Asked {
 
 /**
  * Requests for admission, decided in batches that their callers never see. One statement is in flight; what arrives
- * meanwhile is the next batch, started on the next `setImmediate`, without any timer.
+ * meanwhile is the next batch, started on the next `setImmediate`. Where the last batch had many, the next one is gathered
+ * for 8 ms first, or until it is full (docs/decisions/019).
  *
  * States of a request: waiting → in the batch in flight → decided; or, where its short list did not decide it, first of
  * those who wait for the next batch. A batch that fails because of one row's data, or
@@ -39,7 +44,12 @@ interface Waiting extends Asked {
 export class AdmissionQueue {
   private waiting: Waiting[] = [];
   private urgent: Waiting[] = [];
+  /** From the start of a batch's gathering to its answers. */
   private busy = false;
+  private gathering: NodeJS.Timeout | undefined;
+  /** Of the last batch. */
+  private rows = 0;
+  private endedAt = 0;
 
   constructor(
     private readonly db: Queryable,
@@ -49,6 +59,7 @@ export class AdmissionQueue {
     private readonly observe: BatchObserver,
     /** What becomes of a request that the database could not be asked about; undefined: it is refused. */
     private readonly without: (request: AdmissionRequest, error: unknown) => Decision | undefined,
+    private readonly gatherMs = GATHER_MS,
   ) {}
 
   /** @throws AdmissionUnavailable */
@@ -95,18 +106,34 @@ export class AdmissionQueue {
   }
 
   private start(): void {
-    if (this.busy || this.waiting.length + this.urgent.length === 0) return;
+    if (this.gathering !== undefined) {
+      if (this.isWorthWaiting()) return;
+      clearTimeout(this.gathering);
+      this.gathering = undefined;
+    } else if (this.busy || this.waiting.length + this.urgent.length === 0) return;
     this.busy = true;
-    setImmediate(() => {
-      void this.next().finally(() => {
-        this.busy = false;
-        this.start();
-      });
+    const areMany = this.rows >= MANY && performance.now() - this.endedAt < LATELY_MS;
+    if (areMany && this.isWorthWaiting()) this.gathering = setTimeout(() => this.run(), this.gatherMs);
+    else setImmediate(() => this.run());
+  }
+
+  /** Nobody has waited already, and there is room for more. */
+  private isWorthWaiting(): boolean {
+    return this.urgent.length === 0 && this.waiting.length < LARGEST_BATCH;
+  }
+
+  private run(): void {
+    this.gathering = undefined;
+    void this.next().finally(() => {
+      this.busy = false;
+      this.endedAt = performance.now();
+      this.start();
     });
   }
 
   private async next(): Promise<void> {
     const batch = this.take();
+    this.rows = batch.length;
     if (batch.length === 0) return;
     const started = performance.now();
     const strays = await this.notStrays(batch);

@@ -5,4 +5,7 @@ export type Clocks = Pick<Env, 'heartbeatMs' | 'epochTtlMs' | 'sweepMs'>;
 
 /** What the scheduler takes from the environment. */
 export type SchedulerSettings = Clocks &
-  Pick<Env, 'spoolDir' | 'spoolMaxBytes' | 'ledgerKeepMonths' | 'graceMs' | 'queueMs' | 'queueMax'>;
+  Pick<
+    Env,
+    'spoolDir' | 'spoolMaxBytes' | 'ledgerKeepMonths' | 'graceMs' | 'queueMs' | 'queueMax' | 'workers'
+  >;

@@ -86,7 +86,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     this.replica = new Replica(ledger, settings, (epoch, installation) =>
       this.spooling.use(epoch, installation),
     );
-    this.settlements = new SettlementQueue(ledger, this.settlementEvents());
+    this.settlements = new SettlementQueue(ledger, this.settlementEvents(), settings.workers);
     this.room = new WaitingRoom(settings, {
       waiting: (count) => metrics.callsWaiting(count),
       waited: (ms, end) => metrics.callWaited(ms, end),
@@ -94,29 +94,27 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     });
     // Not watched: that accounts can be read says nothing of whether calls can be admitted.
     this.standings = new Standings(hotPool);
-    const { sessions } = this;
+    const { sessions, replica, strays, spooling, settlements, room } = this;
     const lists = new ShortLists(this.standings, sessions);
     const admissions = new AdmissionQueue(
       hot,
-      this.replica,
-      this.strays,
+      replica,
+      strays,
       lists,
       (rows, ms) => metrics.batch('admit', rows, ms),
       (request, error) => sessions.preferring(request, (wish) => this.grace.decide(wish, error)),
     );
-    const moves = new Moves(hot, this.replica, lists);
-    this.entrance = new Entrance(admissions, moves, this.settlements, this.room, settings);
+    this.entrance = new Entrance(admissions, new Moves(hot, replica, lists), settlements, room, settings);
     this.bindings = new Bindings(hot, (error) => log.debug({ err: error }, 'bindings were lost'));
-    const { replica, strays, spooling, bindings } = this;
-    this.rests = new Rests(hot, this.grace, this.room);
-    this.survey = new Survey(hot, replica, bindings, settings);
+    this.rests = new Rests(hot, this.grace, room);
+    this.survey = new Survey(hot, replica, this.bindings, settings);
     this.maintenance = new Maintenance(
       ledger,
       proof,
       replica,
       strays,
       spooling,
-      bindings,
+      this.bindings,
       new Replays(ledger, (one) => this.settlements.settle(one), tellReplayed(metrics, log)),
       settings,
       log,

@@ -11,6 +11,7 @@ import { wishOf } from './wish.ts';
 const LARGEST_BATCH = 64;
 /** Nobody waits for a settlement, and fewer, fuller statements are the largest saving at ordinary load. */
 const COLLECT_MS = 20;
+const MOST_COLLECT_MS = 100;
 const LONGEST_BACKOFF_MS = 2_000;
 /** Beyond it nothing more is admitted, so that what a long outage leaves in memory is bounded. */
 const MOST_PENDING = 10_000;
@@ -38,7 +39,8 @@ interface Pending {
 }
 
 /**
- * Settlements on their way to the ledger: collected for 20 ms or up to 64, one statement in flight.
+ * Settlements on their way to the ledger: collected for 20 ms or up to 64, one statement in flight. Several workers collect
+ * for longer, so that together they send as many statements as one.
  *
  * States of one: collected → in the batch in flight → committed. A settlement is idempotent, so a batch whose outcome
  * is not known is simply sent again, with growing pauses, for as long as the process lives. A row that the database
@@ -56,11 +58,15 @@ export class SettlementQueue {
   private hurried = false;
   private stopped = false;
   private timer: NodeJS.Timeout | undefined;
+  private readonly collectMs: number;
 
   constructor(
     private readonly db: Queryable,
     private readonly events: SettlementEvents,
-  ) {}
+    workers: number,
+  ) {
+    this.collectMs = Math.min(COLLECT_MS * workers, MOST_COLLECT_MS);
+  }
 
   get isFull(): boolean {
     return this.pending.size >= MOST_PENDING;
@@ -142,7 +148,7 @@ export class SettlementQueue {
   private start(): void {
     if (this.busy || this.stopped || this.collected.length === 0) return;
     if (!this.urgent && !this.hurried && this.collected.length < LARGEST_BATCH) {
-      this.timer ??= setTimeout(() => this.run(), COLLECT_MS);
+      this.timer ??= setTimeout(() => this.run(), this.collectMs);
       return;
     }
     this.run();

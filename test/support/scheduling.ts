@@ -150,6 +150,7 @@ export class SchedulingRig {
         ledgerKeepMonths: 0,
         queueMs: options.queueMs ?? 10_000,
         queueMax: options.queueMax ?? 1_000,
+        workers: 1,
         graceMs: options.graceMs ?? 0,
       },
       pino({ level: 'silent' }),
