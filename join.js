@@ -63,10 +63,16 @@ const { outputFiles } = await build({
   write: false,
 });
 
+const texts = new Map(outputFiles.map(({ path, text }) => [path, withOneName(text)]));
 await mkdir(join(root, folder), { recursive: true });
-for (const { path, text } of outputFiles) await writeFile(path, withOneName(text));
+// What is started stands last: a relay that runs may start a worker at any moment.
+const isEntry = (path) => ['start.js', 'worker.js'].includes(basename(path));
+for (const wanted of [false, true]) {
+  const some = [...texts].filter(([path]) => isEntry(path) === wanted);
+  await Promise.all(some.map(([path, text]) => writeFile(path, text)));
+}
 
-// Of earlier joins, after the new ones stand: a relay that runs may start a worker at any moment.
+// Of earlier joins, for the same reason not before.
 const written = new Set(outputFiles.map(({ path }) => basename(path)));
 for (const name of await readdir(join(root, folder))) {
   if (!written.has(name)) await rm(join(root, folder, name));
@@ -78,12 +84,8 @@ for (const name of await readdir(join(root, folder))) {
  * which is known to nobody who reads it. More than a thousand modules took nearly all of them, so they share one name.
  */
 function withOneName(text) {
-  const opened = text.match(/\b__(?:commonJS|esm)\(\{$/gm)?.length ?? 0;
-  let named = 0;
-  const renamed = text.replace(/(?<=\b__(?:commonJS|esm)\(\{\n\s*(?:async )?)"[^"\n]+"(?=\()/g, () => {
-    named += 1;
-    return '"module"';
-  });
-  if (named !== opened) throw new Error('esbuild wraps modules in another way than it did');
+  const renamed = text.replace(/(?<=\b__(?:commonJS|esm)\(\{\n\s*(?:async )?)"[^"\n]+"(?=\()/g, '"module"');
+  if (/^ +"[^"\n]*node_modules[^"\n]*"\(/m.test(renamed))
+    throw new Error('esbuild wraps modules in another way than it did');
   return renamed;
 }

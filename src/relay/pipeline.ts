@@ -60,7 +60,7 @@ export class Pipeline {
     const misses: SettledMiss[] = [];
     for (;;) {
       exchange.attempts += 1;
-      // What was edited for an account that did not answer was not edited for the client.
+      // What was edited for an account that did not answer was not edited for the client. An array is seldom cut, and dearly.
       if (exchange.edits.length > 0) exchange.edits.length = 0;
       const miss = await this.attempt.run(exchange, one, tell);
       if (miss === undefined) return;

@@ -1,4 +1,4 @@
-import { setImmediate as turnOfTheLoop, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { Queryable } from '../database/statement.ts';
 import type { AdmissionRequest, Decision } from './admission.ts';
 import { AdmissionQueue } from './admission-queue.ts';
@@ -11,59 +11,116 @@ import { Strays } from './strays.ts';
 const FOR_EVER_MS = 600_000;
 
 describe('admissions on their way to the database', () => {
-  /** How many each statement asked for. All are refused. */
+  /** How many each statement asks for. All are refused. */
   let statements: number[];
-  let queue: AdmissionQueue;
+  /** Lets the statement in flight be answered. */
+  let answer: () => void;
+
+  function queueOf(gatherMs: number): AdmissionQueue {
+    const db: Queryable = {
+      run: <Row>(_: unknown, values: readonly unknown[]) => {
+        const { rows, told } = refusals(values);
+        statements.push(rows);
+        return new Promise<Row[]>((resolve) => {
+          answer = () => resolve([told as Row]);
+        });
+      },
+    };
+    const replica = { current: () => 'epoch', aliveMs: 1, beat: () => Promise.resolve() };
+    const lists = new ShortLists(new Standings(db), new KnownSessions());
+    const nothing = (): undefined => undefined;
+    return new AdmissionQueue(db, replica, new Strays(), lists, nothing, nothing, gatherMs);
+  }
 
   beforeEach(() => {
     statements = [];
-    const db = { run: (_: unknown, values: readonly unknown[]) => Promise.resolve([refusals(values)]) };
-    const replica = { current: () => 'epoch', aliveMs: 1, beat: () => Promise.resolve() };
-    const lists = new ShortLists(new Standings(db as Queryable), new KnownSessions());
-    const nothing = (): undefined => undefined;
-    queue = new AdmissionQueue(
-      db as Queryable,
-      replica,
-      new Strays(),
-      lists,
-      (rows) => statements.push(rows),
-      nothing,
-      FOR_EVER_MS,
-    );
   });
 
-  it('are sent at once behind a few, and what comes meanwhile is the next statement', async () => {
-    await askFor(7);
-    await askFor(1);
-    await askFor(1);
-    expect(statements).toEqual([7, 1, 1]);
+  it('are sent in one statement at a time: who comes while it is in flight is in the next', async () => {
+    const queue = queueOf(FOR_EVER_MS);
+    const asked = [ask(queue, 7)];
+    await turnOfTheLoop();
+    asked.push(ask(queue, 1), ask(queue, 2));
+    await turnOfTheLoop();
+    expect(statements).toEqual([7]);
+    answer();
+    await asked[0];
+    await turnOfTheLoop();
+    expect(statements).toEqual([7, 3]);
+    answer();
+    await Promise.all(asked);
   });
 
-  it('are gathered behind many, until the statement is full', async () => {
-    await askFor(8);
-    const asked: Promise<unknown>[] = [];
-    for (let one = 1; one < 64; one += 1) {
-      asked.push(askFor(1));
+  it('are sent at once behind many whom nobody waited behind', async () => {
+    const queue = queueOf(FOR_EVER_MS);
+    const many = ask(queue, 63);
+    await turnOfTheLoop();
+    answer();
+    await many;
+    const one = ask(queue, 1);
+    await turnOfTheLoop();
+    expect(statements).toEqual([63, 1]);
+    answer();
+    await one;
+  });
+
+  it('are gathered where some waited behind many, until the statement is full', async () => {
+    const queue = queueOf(FOR_EVER_MS);
+    const asked = await twoCrowds(queue);
+    for (let more = 2; more < 64; more += 1) {
+      asked.push(ask(queue, 1));
       await turnOfTheLoop();
     }
     expect(statements).toEqual([8]);
-    await Promise.all([...asked, askFor(1)]);
+    asked.push(ask(queue, 1));
+    await turnOfTheLoop();
+    await turnOfTheLoop();
     expect(statements).toEqual([8, 64]);
+    answer();
+    await Promise.all(asked);
   });
 
-  it('wait for nobody where one of them has waited before, or the many are gone', async () => {
-    await askFor(8);
-    const asked = askFor(1);
-    await queue.askUnless(() => false, request(), 'first');
-    await asked;
+  it('are gathered for no longer than is said, and not with one that was asked for before', async () => {
+    const soon = queueOf(5);
+    const gathered = await twoCrowds(soon);
+    expect(statements).toEqual([8]);
+    while (statements.length < 2) await turnOfTheLoop();
+    answer();
+    await Promise.all(gathered);
+
+    statements = [];
+    const late = queueOf(FOR_EVER_MS);
+    const asked: Promise<unknown>[] = await twoCrowds(late);
+    asked.push(late.askUnless(() => false, request(), 'first'));
+    await turnOfTheLoop();
     expect(statements).toEqual([8, 2]);
-    await askFor(8);
-    await sleep(60);
-    await askFor(1);
-    expect(statements).toEqual([8, 2, 8, 1]);
+    answer();
+    await Promise.all(asked);
   });
 
-  function askFor(count: number): Promise<Decision[]> {
+  it('leave out those whose client has left meanwhile', async () => {
+    const queue = queueOf(5);
+    const asked: Promise<unknown>[] = await twoCrowds(queue);
+    const left = queue.askUnless(() => true, request());
+    while (statements.length < 2) await turnOfTheLoop();
+    answer();
+    await Promise.all(asked);
+    expect(await left).toBeUndefined();
+    expect(statements).toEqual([8, 1]);
+  });
+
+  /** Eight are answered, while one waits. */
+  async function twoCrowds(queue: AdmissionQueue): Promise<Promise<unknown>[]> {
+    const many = ask(queue, 8);
+    await turnOfTheLoop();
+    const one = ask(queue, 1);
+    answer();
+    await many;
+    await turnOfTheLoop();
+    return [one];
+  }
+
+  function ask(queue: AdmissionQueue, count: number): Promise<Decision[]> {
     return Promise.all(Array.from({ length: count }, () => queue.ask(request())));
   }
 });
@@ -86,8 +143,8 @@ function request(): AdmissionRequest {
 }
 
 /** As the database says it; the ids of the requests are the twelfth array behind the epoch and its limit. */
-function refusals(values: readonly unknown[]): { answer: string } {
-  const count = String(values[13]).split(',').length;
-  const each = (word: string): string => Array.from({ length: count }, () => word).join(',');
-  return { answer: `0;${each('-1')};${each('0')}` };
+function refusals(values: readonly unknown[]): { rows: number; told: { answer: string } } {
+  const rows = String(values[13]).split(',').length;
+  const each = (word: string): string => Array.from({ length: rows }, () => word).join(',');
+  return { rows, told: { answer: `0;${each('-1')};${each('0')}` } };
 }

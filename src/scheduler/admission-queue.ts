@@ -11,9 +11,8 @@ import { failureOf } from './statement-failure.ts';
 import type { Strays } from './strays.ts';
 
 const LARGEST_BATCH = 64;
-/** So many in a batch, so short a time ago: it is worth waiting for those who come next. */
+/** Where so many were answered and others wait already, more will come within so long. */
 const MANY = 8;
-const LATELY_MS = 50;
 const GATHER_MS = 8;
 const MOST_WAITING = 10_000;
 const TRIES = 4;
@@ -33,8 +32,8 @@ interface Waiting extends Asked {
 
 /**
  * Requests for admission, decided in batches that their callers never see. One statement is in flight; what arrives
- * meanwhile is the next batch, started on the next `setImmediate`. Where the last batch had many, the next one is gathered
- * for 8 ms first, or until it is full (docs/decisions/019).
+ * meanwhile is the next batch, started on the next `setImmediate`. Where many were answered while others waited, two crowds take
+ * turns: the next batch is gathered for 8 ms, or until it is full, so that they become one (docs/decisions/019).
  *
  * States of a request: waiting → in the batch in flight → decided; or, where its short list did not decide it, first of
  * those who wait for the next batch. A batch that fails because of one row's data, or
@@ -47,9 +46,8 @@ export class AdmissionQueue {
   /** From the start of a batch's gathering to its answers. */
   private busy = false;
   private gathering: NodeJS.Timeout | undefined;
-  /** Of the last batch. */
-  private rows = 0;
-  private endedAt = 0;
+  /** How many of the last batch. */
+  private answered = 0;
 
   constructor(
     private readonly db: Queryable,
@@ -106,39 +104,42 @@ export class AdmissionQueue {
   }
 
   private start(): void {
-    if (this.gathering !== undefined) {
-      if (this.isWorthWaiting()) return;
+    if (this.gathering !== undefined && !this.mayGather()) {
       clearTimeout(this.gathering);
       this.gathering = undefined;
-    } else if (this.busy || this.waiting.length + this.urgent.length === 0) return;
+      this.busy = false;
+    }
+    if (this.busy || this.waiting.length + this.urgent.length === 0) return;
     this.busy = true;
-    const areMany = this.rows >= MANY && performance.now() - this.endedAt < LATELY_MS;
-    if (areMany && this.isWorthWaiting()) this.gathering = setTimeout(() => this.run(), this.gatherMs);
-    else setImmediate(() => this.run());
+    setImmediate(() => this.run());
   }
 
-  /** Nobody has waited already, and there is room for more. */
-  private isWorthWaiting(): boolean {
+  /** Nobody has been asked for before, and there is room for more. */
+  private mayGather(): boolean {
     return this.urgent.length === 0 && this.waiting.length < LARGEST_BATCH;
   }
 
   private run(): void {
     this.gathering = undefined;
-    void this.next().finally(() => {
-      this.busy = false;
-      this.endedAt = performance.now();
-      this.start();
-    });
+    void this.next().finally(() => this.goOn());
+  }
+
+  private goOn(): void {
+    const haveTurns = this.answered >= MANY && this.waiting.length > 0;
+    this.busy = haveTurns && this.gatherMs > 0 && this.mayGather();
+    if (this.busy) this.gathering = setTimeout(() => this.run(), this.gatherMs);
+    else this.start();
   }
 
   private async next(): Promise<void> {
     const batch = this.take();
-    this.rows = batch.length;
+    this.answered = 0;
     if (batch.length === 0) return;
     const started = performance.now();
     const strays = await this.notStrays(batch);
     try {
       await this.decide(batch, started + PATIENCE_MS);
+      this.answered = batch.length;
       this.observe(batch.length, performance.now() - started);
     } catch (error) {
       // Unless it was a quarrel over locks, those who wait behind would only wait for the same answer.

@@ -9,9 +9,10 @@ import { failureOf } from './statement-failure.ts';
 import { wishOf } from './wish.ts';
 
 const LARGEST_BATCH = 64;
-/** Nobody waits for a settlement, and fewer, fuller statements are the largest saving at ordinary load. */
+/** Hardly anybody waits for a settlement, and fewer, fuller statements are the largest saving at ordinary load. */
 const COLLECT_MS = 20;
-const MOST_COLLECT_MS = 100;
+/** Of one of several workers, among which the same load is shared out. */
+const COLLECT_SHARED_MS = 40;
 const LONGEST_BACKOFF_MS = 2_000;
 /** Beyond it nothing more is admitted, so that what a long outage leaves in memory is bounded. */
 const MOST_PENDING = 10_000;
@@ -39,8 +40,8 @@ interface Pending {
 }
 
 /**
- * Settlements on their way to the ledger: collected for 20 ms or up to 64, one statement in flight. Several workers collect
- * for longer, so that together they send as many statements as one.
+ * Settlements on their way to the ledger: collected for 20 ms (40 where several workers serve) or up to 64, one statement in
+ * flight.
  *
  * States of one: collected → in the batch in flight → committed. A settlement is idempotent, so a batch whose outcome
  * is not known is simply sent again, with growing pauses, for as long as the process lives. A row that the database
@@ -65,7 +66,7 @@ export class SettlementQueue {
     private readonly events: SettlementEvents,
     workers: number,
   ) {
-    this.collectMs = Math.min(COLLECT_MS * workers, MOST_COLLECT_MS);
+    this.collectMs = workers > 1 ? COLLECT_SHARED_MS : COLLECT_MS;
   }
 
   get isFull(): boolean {
