@@ -143,11 +143,18 @@ describe('a relay', () => {
         await eventually(() => expect(simulator.inFlight()).toBe(1));
         const { hostname, port } = new URL(relay.url);
         const idle: Socket[] = [];
-        for (let sockets = 0; sockets < 2 * DESCRIPTORS; sockets += 1)
-          idle.push(connect(Number(port), hostname).on('error', () => undefined));
+        const crowd = (sockets: number): void => {
+          for (let more = 0; more < sockets; more += 1)
+            idle.push(connect(Number(port), hostname).on('error', () => undefined));
+        };
+        crowd(2 * DESCRIPTORS);
+        // A relay that started just now still closes a file or a connection; nobody else is to find that place.
+        const crowding = setInterval(() => crowd(4), 10).unref();
         await eventually(() => expect(descriptorsOf(relay.pid)).toBe(DESCRIPTORS));
+        await sleep(100);
         const late = stream(relay, 'deltas=2').catch(() => ({ status: 0 }));
         await Promise.race([late, sleep(500)]);
+        clearInterval(crowding);
         for (const socket of idle) socket.destroy();
         expect((await late).status).not.toBe(200);
         await eventually(async () => expect((await stream(relay, 'deltas=2')).status).toBe(200));
