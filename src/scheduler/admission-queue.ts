@@ -57,6 +57,7 @@ export class AdmissionQueue {
     private readonly observe: BatchObserver,
     /** What becomes of a request that the database could not be asked about; undefined: it is refused. */
     private readonly without: (request: AdmissionRequest, error: unknown) => Decision | undefined,
+    /** 0: nothing is gathered. */
     private readonly gatherMs = GATHER_MS,
   ) {}
 
