@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('.', import.meta.url));
 /** As deep as dist/src/cli and its neighbours: files of the repository are found from both by the same way. */
 const folder = 'dist/joined/cli';
-/** What is started. */
-const entries = ['start.js', 'worker.js'];
+/** What is started, as the compiler wrote it. */
+const entries = ['dist/src/cli/start.js', 'dist/src/cli/worker.js'];
 
 /**
  * It asks for typeorm by a `require` of its own making, which esbuild cannot follow: the whole of typeorm would be
@@ -33,7 +33,7 @@ const oneTypeorm = {
 
 const { outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: entries.map((name) => `dist/src/cli/${name}`),
+  entryPoints: entries,
   outdir: folder,
   bundle: true,
   splitting: true,
@@ -68,7 +68,7 @@ const { outputFiles } = await build({
 const texts = new Map(outputFiles.map(({ path, text }) => [path, withOneName(text)]));
 await mkdir(join(root, folder), { recursive: true });
 // What is started stands last: a relay that runs may start a worker at any moment.
-const isEntry = (path) => entries.includes(basename(path));
+const isEntry = (path) => entries.some((entry) => basename(entry) === basename(path));
 for (const wanted of [false, true]) {
   const some = [...texts].filter(([path]) => isEntry(path) === wanted);
   await Promise.all(some.map(([path, text]) => writeFile(path, text)));

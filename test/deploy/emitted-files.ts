@@ -7,7 +7,7 @@ export function emittedFiles(): string[] {
   const compiled = compiledFiles();
   const text = readText('join.js');
   const [, folder = ''] = /^const folder = '(.+)';$/m.exec(text) ?? [];
-  const [, entries = ''] = /entryPoints: \[(.+)\]/.exec(text) ?? [];
+  const [, entries = ''] = /^const entries = \[(.+)\];$/m.exec(text) ?? [];
   const joined = entries.match(/[^', ]+/g) ?? [];
   const absent = joined.filter((entry) => !compiled.includes(entry));
   if (joined.length === 0 || absent.length > 0) throw new Error(`join.js joins what is not there: ${absent}`);
