@@ -52,6 +52,7 @@ export async function admissionsOf(hot: Queryable, epoch: string): Promise<Admis
     lists,
     () => undefined,
     () => undefined,
+    1,
     0,
   );
   return { queue, standings };

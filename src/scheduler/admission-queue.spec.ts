@@ -16,7 +16,7 @@ describe('admissions on their way to the database', () => {
   /** Lets the statement in flight be answered. */
   let answer: () => void;
 
-  function queueOf(gatherMs: number): AdmissionQueue {
+  function queueOf(gatherMs: number, workers = 1): AdmissionQueue {
     const db: Queryable = {
       run: <Row>(_: unknown, values: readonly unknown[]) => {
         const { rows, told } = refusals(values);
@@ -29,7 +29,7 @@ describe('admissions on their way to the database', () => {
     const replica = { current: () => 'epoch', aliveMs: 1, beat: () => Promise.resolve() };
     const lists = new ShortLists(new Standings(db), new KnownSessions());
     const nothing = (): undefined => undefined;
-    return new AdmissionQueue(db, replica, new Strays(), lists, nothing, nothing, gatherMs);
+    return new AdmissionQueue(db, replica, new Strays(), lists, nothing, nothing, workers, gatherMs);
   }
 
   beforeEach(() => {
@@ -96,6 +96,39 @@ describe('admissions on their way to the database', () => {
     expect(statements).toEqual([8, 2]);
     answer();
     await Promise.all(asked);
+  });
+
+  it('are held by one of several workers until a crowd that came lately has come again, and no longer', async () => {
+    const queue = queueOf(FOR_EVER_MS, 2);
+    const many = ask(queue, 9);
+    await turnOfTheLoop();
+    answer();
+    await many;
+    const asked = [ask(queue, 8)];
+    await turnOfTheLoop();
+    expect(statements).toEqual([9]);
+    asked.push(ask(queue, 1));
+    await turnOfTheLoop();
+    await turnOfTheLoop();
+    expect(statements).toEqual([9, 9]);
+    answer();
+    await Promise.all(asked);
+
+    statements = [];
+    const soon = queueOf(5, 2);
+    const first = ask(soon, 9);
+    await turnOfTheLoop();
+    answer();
+    await first;
+    const fewer = ask(soon, 1);
+    while (statements.length < 2) await turnOfTheLoop();
+    answer();
+    await fewer;
+    const alone = ask(soon, 1);
+    await turnOfTheLoop();
+    expect(statements).toEqual([9, 1, 1]);
+    answer();
+    await alone;
   });
 
   it('leave out those whose client has left meanwhile', async () => {

@@ -11,9 +11,11 @@ import { failureOf } from './statement-failure.ts';
 import type { Strays } from './strays.ts';
 
 const LARGEST_BATCH = 64;
-/** Where so many were answered and others wait already, more will come within so long. */
+/** Where so many were answered, more will come within so long. */
 const MANY = 8;
 const GATHER_MS = 8;
+/** A crowd comes again within so many times of that, or not at all. */
+const LATELY = 6;
 const MOST_WAITING = 10_000;
 const TRIES = 4;
 /** From the batch's start: later failures are told to the callers at once instead of tried again. */
@@ -33,7 +35,8 @@ interface Waiting extends Asked {
 /**
  * Requests for admission, decided in batches that their callers never see. One statement is in flight; what arrives
  * meanwhile is the next batch, started on the next `setImmediate`. Where many were answered while others waited, two crowds take
- * turns: the next batch is gathered for 8 ms, or until it is full, so that they become one (docs/decisions/019).
+ * turns: the next batch is gathered for 8 ms, or until it is full, so that they become one. One of several workers also
+ * waits as long for a crowd that it answered lately to be complete, so that it stays one (docs/decisions/019).
  *
  * States of a request: waiting → in the batch in flight → decided; or, where its short list did not decide it, first of
  * those who wait for the next batch. A batch that fails because of one row's data, or
@@ -46,8 +49,11 @@ export class AdmissionQueue {
   /** From the start of a batch's gathering to its answers. */
   private busy = false;
   private gathering: NodeJS.Timeout | undefined;
-  /** How many of the last batch. */
+  /** How many of the last batch, and when. */
   private answered = 0;
+  private answeredAt = 0;
+  /** How many are gathered for. */
+  private wanted = 0;
 
   constructor(
     private readonly db: Queryable,
@@ -57,6 +63,7 @@ export class AdmissionQueue {
     private readonly observe: BatchObserver,
     /** What becomes of a request that the database could not be asked about; undefined: it is refused. */
     private readonly without: (request: AdmissionRequest, error: unknown) => Decision | undefined,
+    private readonly workers: number,
     /** 0: nothing is gathered. */
     private readonly gatherMs = GATHER_MS,
   ) {}
@@ -112,12 +119,26 @@ export class AdmissionQueue {
     }
     if (this.busy || this.waiting.length + this.urgent.length === 0) return;
     this.busy = true;
-    setImmediate(() => this.run());
+    if (!this.gather(this.crowd())) setImmediate(() => this.run());
   }
 
-  /** Nobody has been asked for before, and there is room for more. */
+  /** How many are likely to come together, since they did a moment ago. */
+  private crowd(): number {
+    if (this.workers === 1 || this.answered < MANY) return 0;
+    return performance.now() - this.answeredAt < LATELY * this.gatherMs ? this.answered : 0;
+  }
+
+  /** False: whoever waits is to be asked for now. */
+  private gather(wanted: number): boolean {
+    this.wanted = wanted;
+    if (this.gatherMs === 0 || !this.mayGather()) return false;
+    this.gathering = setTimeout(() => this.run(), this.gatherMs);
+    return true;
+  }
+
+  /** Nobody has been asked for before, and more are wanted. */
   private mayGather(): boolean {
-    return this.urgent.length === 0 && this.waiting.length < LARGEST_BATCH;
+    return this.urgent.length === 0 && this.waiting.length < this.wanted;
   }
 
   private run(): void {
@@ -126,10 +147,10 @@ export class AdmissionQueue {
   }
 
   private goOn(): void {
+    this.answeredAt = performance.now();
     const haveTurns = this.answered >= MANY && this.waiting.length > 0;
-    this.busy = haveTurns && this.gatherMs > 0 && this.mayGather();
-    if (this.busy) this.gathering = setTimeout(() => this.run(), this.gatherMs);
-    else this.start();
+    this.busy = haveTurns && this.gather(LARGEST_BATCH);
+    if (!this.busy) this.start();
   }
 
   private async next(): Promise<void> {

@@ -103,6 +103,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
       lists,
       (rows, ms) => metrics.batch('admit', rows, ms),
       (request, error) => sessions.preferring(request, (wish) => this.grace.decide(wish, error)),
+      settings.workers,
     );
     this.entrance = new Entrance(admissions, new Moves(hot, replica, lists), settlements, room, settings);
     this.bindings = new Bindings(hot, (error) => log.debug({ err: error }, 'bindings were lost'));
