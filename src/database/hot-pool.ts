@@ -61,11 +61,13 @@ export class HotPool implements Queryable {
   private readonly breaker = new Breaker();
   private readonly lag = new LoopLag();
   private readonly answerWithinMs: number;
+  /** Of the last statement, for the next: to hand it back and to ask for it again takes longer than to look here. */
+  private inHand: pg.PoolClient | undefined;
   /** Connections that end while the pool closes are no news. */
   private closing = false;
   private readonly sums = { waits: 0, poolTimeouts: 0, queryTimeouts: 0, failures: 0 };
 
-  constructor(options: HotPoolOptions) {
+  constructor(private readonly options: HotPoolOptions) {
     const { statementMs = STATEMENT_MS } = options;
     this.answerWithinMs = statementMs + ANSWER_MS;
     this.pool = new pg.Pool({
@@ -91,7 +93,7 @@ export class HotPool implements Queryable {
     this.pool.on('error', (error) => {
       if (!this.closing) options.onError?.(error);
     });
-    this.pool.on('connect', (client) => client.on('error', () => undefined));
+    this.pool.on('connect', (client) => client.on('error', (error) => this.lost(client, error)));
   }
 
   async run<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
@@ -106,11 +108,11 @@ export class HotPool implements Queryable {
   }
 
   stats(): HotPoolStats {
-    const { totalCount, idleCount, waitingCount } = this.pool;
+    const { totalCount, waitingCount } = this.pool;
     return {
       ...this.sums,
       connections: totalCount,
-      idle: idleCount,
+      idle: this.idle,
       waiting: waitingCount,
       breakerOpen: this.breaker.isOpen,
     };
@@ -119,7 +121,13 @@ export class HotPool implements Queryable {
   /** Waits for running statements, but not for ever. */
   async close(): Promise<void> {
     this.closing = true;
+    this.inHand?.release();
+    this.inHand = undefined;
     await Promise.race([this.pool.end(), sleep(CLOSE_WITHIN_MS, undefined, { ref: false })]);
+  }
+
+  private get idle(): number {
+    return this.pool.idleCount + (this.inHand === undefined ? 0 : 1);
   }
 
   private attemptsFor(code: string): number {
@@ -129,7 +137,7 @@ export class HotPool implements Queryable {
 
   private async attempt<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> {
     if (!this.breaker.admits()) throw new DatabaseUnavailable('breaker');
-    if (this.pool.idleCount === 0) this.sums.waits += 1;
+    if (this.idle === 0) this.sums.waits += 1;
     try {
       const rows = await this.send<Row>(statement, values);
       this.breaker.succeeded();
@@ -150,6 +158,11 @@ export class HotPool implements Queryable {
   }
 
   private async connect(): Promise<pg.PoolClient> {
+    const kept = this.inHand;
+    if (kept !== undefined) {
+      this.inHand = undefined;
+      return kept;
+    }
     if (this.pool.idleCount > this.pool.waitingCount) return this.pool.connect();
     for (let wait = 0; ; wait += 1) {
       const ended = this.lag.watch();
@@ -174,8 +187,22 @@ export class HotPool implements Queryable {
         failure = error instanceof Error ? error : new Error('The connection failed', { cause: error });
       throw error;
     } finally {
-      client.release(failure);
+      this.handBack(client, failure);
     }
+  }
+
+  private handBack(client: pg.PoolClient, failure: Error | undefined): void {
+    const isWanted = this.pool.waitingCount > 0 || this.inHand !== undefined;
+    if (failure !== undefined || isWanted || this.closing) client.release(failure);
+    else this.inHand = client;
+  }
+
+  /** A connection in hand ended; of those that lie in the pool, the pool tells. */
+  private lost(client: pg.PoolClient, error: Error): void {
+    if (client !== this.inHand) return;
+    this.inHand = undefined;
+    client.release(error);
+    if (!this.closing) this.options.onError?.(error);
   }
 
   /**

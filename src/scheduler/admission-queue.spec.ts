@@ -1,4 +1,4 @@
-import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import { setImmediate as turnOfTheLoop, setTimeout as sleep } from 'node:timers/promises';
 import type { Queryable } from '../database/statement.ts';
 import type { AdmissionRequest, Decision } from './admission.ts';
 import { AdmissionQueue } from './admission-queue.ts';
@@ -129,6 +129,35 @@ describe('admissions on their way to the database', () => {
     expect(statements).toEqual([9, 1, 1]);
     answer();
     await alone;
+  });
+
+  it('are not held for a crowd that does not come again soon, nor for those who were asked for before', async () => {
+    const queue = queueOf(4, 2);
+    const many = ask(queue, 9);
+    await turnOfTheLoop();
+    answer();
+    await many;
+    await sleep(30);
+    const late = ask(queue, 1);
+    await turnOfTheLoop();
+    expect(statements).toEqual([9, 1]);
+    answer();
+    await late;
+
+    statements = [];
+    const other = queueOf(FOR_EVER_MS, 2);
+    const again = Promise.all(
+      Array.from({ length: 9 }, () => other.askUnless(() => false, request(), 'first')),
+    );
+    await turnOfTheLoop();
+    answer();
+    await again;
+    const one = ask(other, 1);
+    await turnOfTheLoop();
+    await turnOfTheLoop();
+    expect(statements).toEqual([9, 1]);
+    answer();
+    await one;
   });
 
   it('leave out those whose client has left meanwhile', async () => {

@@ -49,7 +49,7 @@ export class AdmissionQueue {
   /** From the start of a batch's gathering to its answers. */
   private busy = false;
   private gathering: NodeJS.Timeout | undefined;
-  /** How many of the last batch, and when. */
+  /** Of the last batch in which anybody was asked for the first time: how many were, and when. */
   private answered = 0;
   private answeredAt = 0;
   /** How many are gathered for. */
@@ -119,13 +119,13 @@ export class AdmissionQueue {
     }
     if (this.busy || this.waiting.length + this.urgent.length === 0) return;
     this.busy = true;
-    if (!this.gather(this.crowd())) setImmediate(() => this.run());
+    if (!this.gather(this.workers > 1 ? this.crowd() : 0)) setImmediate(() => this.run());
   }
 
-  /** How many are likely to come together, since they did a moment ago. */
+  /** How many came together a moment ago; 0: not many did. */
   private crowd(): number {
-    if (this.workers === 1 || this.answered < MANY) return 0;
-    return performance.now() - this.answeredAt < LATELY * this.gatherMs ? this.answered : 0;
+    const isLate = performance.now() - this.answeredAt >= LATELY * this.gatherMs;
+    return isLate || this.answered < MANY ? 0 : this.answered;
   }
 
   /** False: whoever waits is to be asked for now. */
@@ -147,22 +147,23 @@ export class AdmissionQueue {
   }
 
   private goOn(): void {
-    this.answeredAt = performance.now();
-    const haveTurns = this.answered >= MANY && this.waiting.length > 0;
+    const haveTurns = this.waiting.length > 0 && this.crowd() > 0;
     this.busy = haveTurns && this.gather(LARGEST_BATCH);
     if (!this.busy) this.start();
   }
 
   private async next(): Promise<void> {
-    const batch = this.take();
-    this.answered = 0;
+    const again = take(this.urgent, LARGEST_BATCH);
+    const newcomers = take(this.waiting, LARGEST_BATCH - again.length);
+    const batch = [...again, ...newcomers];
     if (batch.length === 0) return;
+    if (newcomers.length > 0) this.answered = 0;
     const started = performance.now();
     const strays = await this.notStrays(batch);
     try {
       await this.decide(batch, started + PATIENCE_MS);
-      this.answered = batch.length;
       this.observe(batch.length, performance.now() - started);
+      if (newcomers.length > 0) [this.answered, this.answeredAt] = [newcomers.length, performance.now()];
     } catch (error) {
       // Unless it was a quarrel over locks, those who wait behind would only wait for the same answer.
       const behind =
@@ -188,19 +189,6 @@ export class AdmissionQueue {
     const found = batch.filter(({ request }) => this.strays.has(request.requestId));
     if (found.length > 0) await this.strays.forget(found.map(({ request }) => request.requestId));
     return found;
-  }
-
-  private take(): Waiting[] {
-    const batch: Waiting[] = [];
-    for (const line of [this.urgent, this.waiting]) {
-      while (line.length > 0 && batch.length < LARGEST_BATCH) {
-        for (const waiting of line.splice(0, LARGEST_BATCH - batch.length)) {
-          if (waiting.isOff()) waiting.resolve(undefined);
-          else batch.push(waiting);
-        }
-      }
-    }
-    return batch;
   }
 
   private async decide(batch: readonly Waiting[], deadline: number): Promise<void> {
@@ -307,6 +295,18 @@ export class AdmissionQueue {
   private noteStrays(batch: readonly Waiting[]): void {
     for (const { request } of batch) this.strays.note(request.requestId);
   }
+}
+
+/** The first of a line, but for those who do not want it any more. */
+function take(line: Waiting[], most: number): Waiting[] {
+  const taken: Waiting[] = [];
+  while (line.length > 0 && taken.length < most) {
+    for (const waiting of line.splice(0, most - taken.length)) {
+      if (waiting.isOff()) waiting.resolve(undefined);
+      else taken.push(waiting);
+    }
+  }
+  return taken;
 }
 
 function unavailable(cause: unknown): AdmissionUnavailable {

@@ -129,6 +129,18 @@ describe('the hot pool', () => {
     }
   });
 
+  it('tells once of a connection that ended while nobody used it, and keeps it no longer', async () => {
+    const told: Error[] = [];
+    const single = makePool({ max: 1, onError: (error) => told.push(error) });
+    const pid = await pidOf(single);
+    expect(single.stats()).toMatchObject({ connections: 1, idle: 1 });
+    await pool.run({ name: 'end', text: 'select pg_terminate_backend($1, 5000)' }, [pid]);
+    while (told.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(single.stats()).toMatchObject({ connections: 0, idle: 0 });
+    expect(await pidOf(single)).not.toBe(pid);
+    expect(told).toHaveLength(1);
+  });
+
   it('tells a database that is not there, and asks it only once a second after five failures', async () => {
     const gone = new URL(database.url);
     gone.port = '1';
