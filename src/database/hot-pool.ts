@@ -63,6 +63,8 @@ export class HotPool implements Queryable {
   private readonly answerWithinMs: number;
   /** Of the last statement, for the next: to hand it back and to ask for it again takes longer than to look here. */
   private inHand: pg.PoolClient | undefined;
+  /** Connections that ended with their last answer: the pool drops them. */
+  private readonly ended = new WeakSet<pg.PoolClient>();
   /** Connections that end while the pool closes are no news. */
   private closing = false;
   private readonly sums = { waits: 0, poolTimeouts: 0, queryTimeouts: 0, failures: 0 };
@@ -193,12 +195,13 @@ export class HotPool implements Queryable {
 
   private handBack(client: pg.PoolClient, failure: Error | undefined): void {
     const isWanted = this.pool.waitingCount > 0 || this.inHand !== undefined;
-    if (failure !== undefined || isWanted || this.closing) client.release(failure);
+    if (failure !== undefined || isWanted || this.closing || this.ended.has(client)) client.release(failure);
     else this.inHand = client;
   }
 
-  /** A connection in hand ended; of those that lie in the pool, the pool tells. */
+  /** A connection ended. Of those that lie in the pool the pool tells, of those in use their statements do. */
   private lost(client: pg.PoolClient, error: Error): void {
+    this.ended.add(client);
     if (client !== this.inHand) return;
     this.inHand = undefined;
     client.release(error);

@@ -98,6 +98,25 @@ describe('admissions on their way to the database', () => {
     await Promise.all(asked);
   });
 
+  it('are sent at once behind one who was asked for before, however many came before that', async () => {
+    const queue = queueOf(FOR_EVER_MS);
+    const many = ask(queue, 9);
+    await turnOfTheLoop();
+    answer();
+    await many;
+    const again = queue.askUnless(() => false, request(), 'first');
+    await turnOfTheLoop();
+    await turnOfTheLoop();
+    const one = ask(queue, 1);
+    answer();
+    await again;
+    await turnOfTheLoop();
+    await turnOfTheLoop();
+    expect(statements).toEqual([9, 1, 1]);
+    answer();
+    await one;
+  });
+
   it('are held by one of several workers until a crowd that came lately has come again, and no longer', async () => {
     const queue = queueOf(FOR_EVER_MS, 2);
     const many = ask(queue, 9);

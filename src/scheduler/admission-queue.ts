@@ -49,7 +49,9 @@ export class AdmissionQueue {
   /** From the start of a batch's gathering to its answers. */
   private busy = false;
   private gathering: NodeJS.Timeout | undefined;
-  /** Of the last batch in which anybody was asked for the first time: how many were, and when. */
+  /** How many of the last batch were asked for the first time. */
+  private newcomers = 0;
+  /** Of the last batch that had any: how many, and when they were answered. */
   private answered = 0;
   private answeredAt = 0;
   /** How many are gathered for. */
@@ -147,22 +149,23 @@ export class AdmissionQueue {
   }
 
   private goOn(): void {
-    const haveTurns = this.waiting.length > 0 && this.crowd() > 0;
+    const haveTurns = this.waiting.length > 0 && this.newcomers >= MANY;
     this.busy = haveTurns && this.gather(LARGEST_BATCH);
     if (!this.busy) this.start();
   }
 
   private async next(): Promise<void> {
+    this.newcomers = 0;
     const again = take(this.urgent, LARGEST_BATCH);
     const newcomers = take(this.waiting, LARGEST_BATCH - again.length);
     const batch = [...again, ...newcomers];
     if (batch.length === 0) return;
-    if (newcomers.length > 0) this.answered = 0;
     const started = performance.now();
     const strays = await this.notStrays(batch);
     try {
       await this.decide(batch, started + PATIENCE_MS);
       this.observe(batch.length, performance.now() - started);
+      this.newcomers = newcomers.length;
       if (newcomers.length > 0) [this.answered, this.answeredAt] = [newcomers.length, performance.now()];
     } catch (error) {
       // Unless it was a quarrel over locks, those who wait behind would only wait for the same answer.

@@ -3,6 +3,7 @@ import { DatabaseUnavailable } from '../../src/database/database-unavailable.ts'
 import { HotPool } from '../../src/database/hot-pool.ts';
 import type { Statement } from '../../src/database/statement.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 
 const one: Statement = { name: 'one', text: 'select 1 as one' };
 const sleepSeconds: Statement = { name: 'sleep', text: 'select pg_sleep($1)' };
@@ -135,10 +136,33 @@ describe('the hot pool', () => {
     const pid = await pidOf(single);
     expect(single.stats()).toMatchObject({ connections: 1, idle: 1 });
     await pool.run({ name: 'end', text: 'select pg_terminate_backend($1, 5000)' }, [pid]);
-    while (told.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await eventually(() => expect(told).toHaveLength(1));
     expect(single.stats()).toMatchObject({ connections: 0, idle: 0 });
     expect(await pidOf(single)).not.toBe(pid);
     expect(told).toHaveLength(1);
+  });
+
+  it('does not use a connection again whose end came with its last answer', async () => {
+    const single = makePool({ max: 1 });
+    const pid = await pidOf(single);
+    await pool.run(one, []);
+    const last = single.run(one, []);
+    const ended = pool.run({ name: 'end', text: 'select pg_sleep(0.1), pg_terminate_backend($1)' }, [pid]);
+    await new Promise((resolve) => setImmediate(resolve));
+    // Both are sent. What comes meanwhile is read at once.
+    const until = performance.now() + 400;
+    while (performance.now() < until);
+    expect(await last).toEqual([{ one: 1 }]);
+    expect(await single.run(one, [])).toEqual([{ one: 1 }]);
+    expect(single.stats()).toMatchObject({ failures: 0 });
+    await ended;
+  });
+
+  it('closes at once what nobody uses', async () => {
+    const closed = new HotPool({ url: database.url, name: 'test', max: 2, synchronousCommit: 'off' });
+    await closed.run(one, []);
+    await closed.close();
+    expect(closed.stats()).toMatchObject({ connections: 0 });
   });
 
   it('tells a database that is not there, and asks it only once a second after five failures', async () => {
