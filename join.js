@@ -65,13 +65,13 @@ const { outputFiles } = await build({
   write: false,
 });
 
-const texts = new Map(outputFiles.map(({ path, text }) => [path, withOneName(text)]));
+const files = outputFiles.map(({ path, text }) => ({ path, text: withOneName(text) }));
 await mkdir(join(root, folder), { recursive: true });
 // What is started stands last: a relay that runs may start a worker at any moment.
-const isEntry = (path) => entries.some((entry) => basename(entry) === basename(path));
+const isEntry = ({ path }) => entries.some((entry) => basename(entry) === basename(path));
 for (const wanted of [false, true]) {
-  const some = [...texts].filter(([path]) => isEntry(path) === wanted);
-  await Promise.all(some.map(([path, text]) => writeFile(path, text)));
+  const some = files.filter((file) => isEntry(file) === wanted);
+  await Promise.all(some.map(({ path, text }) => writeFile(path, text)));
 }
 
 // Of earlier joins, for the same reason not before.

@@ -63,7 +63,7 @@ export class HotPool implements Queryable {
   private readonly answerWithinMs: number;
   /** Of the last statement, for the next: to hand it back and to ask for it again takes longer than to look here. */
   private inHand: pg.PoolClient | undefined;
-  /** Connections that ended with their last answer: the pool drops them. */
+  /** What has ended is handed back, for the pool to drop it. */
   private readonly ended = new WeakSet<pg.PoolClient>();
   /** Connections that end while the pool closes are no news. */
   private closing = false;

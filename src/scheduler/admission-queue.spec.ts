@@ -53,10 +53,7 @@ describe('admissions on their way to the database', () => {
 
   it('are sent at once behind many whom nobody waited behind', async () => {
     const queue = queueOf(FOR_EVER_MS);
-    const many = ask(queue, 63);
-    await turnOfTheLoop();
-    answer();
-    await many;
+    await crowd(queue, 63);
     const one = ask(queue, 1);
     await turnOfTheLoop();
     expect(statements).toEqual([63, 1]);
@@ -100,10 +97,7 @@ describe('admissions on their way to the database', () => {
 
   it('are sent at once behind one who was asked for before, however many came before that', async () => {
     const queue = queueOf(FOR_EVER_MS);
-    const many = ask(queue, 9);
-    await turnOfTheLoop();
-    answer();
-    await many;
+    await crowd(queue, 9);
     const again = queue.askUnless(() => false, request(), 'first');
     await turnOfTheLoop();
     await turnOfTheLoop();
@@ -119,10 +113,7 @@ describe('admissions on their way to the database', () => {
 
   it('are held by one of several workers until a crowd that came lately has come again, and no longer', async () => {
     const queue = queueOf(FOR_EVER_MS, 2);
-    const many = ask(queue, 9);
-    await turnOfTheLoop();
-    answer();
-    await many;
+    await crowd(queue, 9);
     const asked = [ask(queue, 8)];
     await turnOfTheLoop();
     expect(statements).toEqual([9]);
@@ -135,10 +126,7 @@ describe('admissions on their way to the database', () => {
 
     statements = [];
     const soon = queueOf(5, 2);
-    const first = ask(soon, 9);
-    await turnOfTheLoop();
-    answer();
-    await first;
+    await crowd(soon, 9);
     const fewer = ask(soon, 1);
     while (statements.length < 2) await turnOfTheLoop();
     answer();
@@ -152,10 +140,7 @@ describe('admissions on their way to the database', () => {
 
   it('are not held for a crowd that does not come again soon, nor for those who were asked for before', async () => {
     const queue = queueOf(4, 2);
-    const many = ask(queue, 9);
-    await turnOfTheLoop();
-    answer();
-    await many;
+    await crowd(queue, 9);
     await sleep(30);
     const late = ask(queue, 1);
     await turnOfTheLoop();
@@ -189,6 +174,14 @@ describe('admissions on their way to the database', () => {
     expect(await left).toBeUndefined();
     expect(statements).toEqual([8, 1]);
   });
+
+  /** So many are answered, and nobody waits behind them. */
+  async function crowd(queue: AdmissionQueue, count: number): Promise<void> {
+    const many = ask(queue, count);
+    await turnOfTheLoop();
+    answer();
+    await many;
+  }
 
   /** Eight are answered, while one waits. */
   async function twoCrowds(queue: AdmissionQueue): Promise<Promise<unknown>[]> {
