@@ -107,7 +107,7 @@ export class AnswerBody {
   /** As `peek`, each chunk as it comes: what was seen is seen, though the body may break before the limit. */
   async look(
     limit: number,
-    see: (chunk: Buffer) => void,
+    see: (chunk: Buffer) => void = () => undefined,
   ): Promise<{ readonly size: number; readonly whole: boolean }> {
     const seen: Buffer[] = [];
     let size = 0;

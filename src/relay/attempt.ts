@@ -143,8 +143,8 @@ export class Attempt {
       if (whole ? !reader.complete : passage.whole)
         throw new RelayError('upstream-unusable', 'The upstream answered with a broken document');
     } else if (await body.arrives(this.env.clocks.keepAliveMs)) {
-      const first = await body.peek(1);
-      if (first.whole) throw new RelayError('upstream-unusable', 'The upstream answered with nothing');
+      const { size } = await body.look(1);
+      if (size === 0) throw new RelayError('upstream-unusable', 'The upstream answered with nothing');
     }
     const document = passage.whole ? await this.translated(body, passage) : undefined;
 

@@ -66,10 +66,12 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
   ): void {
+    // Views of what was read with the head, up to 64 KiB, which would be kept for as long as the answer takes.
+    controller.rawHeaders = null;
     // An interim answer (RFC 9110, 15.2) is none.
     if (status < 200) return;
     clearTimeout(this.clock);

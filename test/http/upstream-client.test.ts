@@ -92,6 +92,16 @@ async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+/** Resolves when nothing holds the object any more, or two seconds have shown that something does. */
+async function untilCollected(ref: WeakRef<object>): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  for (let round = 0; round < 100 && ref.deref() !== undefined; round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    collect();
+  }
+}
+
 /** Resolves when the relay's end of a connection has gone. */
 function closed(socket: Socket): Promise<unknown> {
   return socket.closed ? Promise.resolve() : new Promise((resolve) => socket.on('close', resolve));
@@ -158,12 +168,7 @@ describe('what an upstream is sent', () => {
       return { bytes: new WeakRef(body.buffer), answer };
     };
     const { bytes, answer } = await send();
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
-    for (let round = 0; round < 100 && bytes.deref() !== undefined; round += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      collect();
-    }
+    await untilCollected(bytes);
     expect(bytes.deref()).toBeUndefined();
     expect(answer).toBeDefined();
   });
@@ -225,6 +230,22 @@ describe('an answer', () => {
       const failure = await failureOf(client.send(post(`http://127.0.0.1:${port}/`), patience()));
       expect(failure.reason).toBe('reset');
     }
+  });
+
+  it('does not keep for as long as it takes what came with its head', async () => {
+    const port = await tcp((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 100000\r\nx-a: b\r\n\r\n${'x'.repeat(50_000)}`);
+    });
+    const client = clientFor(LOOPBACK);
+    const begun = async (): Promise<{ bytes: WeakRef<ArrayBufferLike>; answer: unknown }> => {
+      const answer = await client.send(post(`http://127.0.0.1:${port}/`), patience());
+      await new Promise<void>((resolve) => answer.body.listen(resolve));
+      return { bytes: new WeakRef((answer.body.take() as Buffer).buffer), answer };
+    };
+    const { bytes, answer } = await begun();
+    await untilCollected(bytes);
+    expect(bytes.deref()).toBeUndefined();
+    expect(answer).toBeDefined();
   });
 
   it('is read no further than the bound', async () => {
