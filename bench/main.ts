@@ -16,12 +16,15 @@ import { type Bench, NGINX, startBench } from './targets.ts';
 /**
  * `npm run bench`: what llm-relay costs beside a bare Node proxy, on this machine, in this run. Compare ratios, never
  * figures of two runs. `--quick` ends within two minutes (Node is not wholly warm by then, so its ratios are too high),
- * `--phase json` runs one phase and may be repeated, `--write` writes RESULTS.md, `--ledger FOLDER` measures admission
- * on the ten million rows that `year.js` left there, `--profile` tells where the relay's time goes, and
- * `--beside FOLDER` measures the build of another checkout in the same rounds.
+ * `--phase json` runs one phase and may be repeated, `--write` writes RESULTS.md (a file of its own for another Node than
+ * the image's), `--ledger FOLDER` measures admission on the ten million rows that `year.js` left there, `--profile` tells
+ * where the relay's time goes, and `--beside FOLDER` measures the build of another checkout in the same rounds.
  */
-const RESULTS = fileURLToPath(new URL('../../bench/RESULTS.md', import.meta.url));
 const PROFILE_LINES = 25;
+const [NODE_MAJOR] = process.versions.node.split('.');
+/** The image runs Node 24; what another one reaches stands apart. */
+const RESULTS_NAME = NODE_MAJOR === '24' ? 'RESULTS.md' : `RESULTS-node-${NODE_MAJOR}.md`;
+const RESULTS = fileURLToPath(new URL(`../../bench/${RESULTS_NAME}`, import.meta.url));
 const FILLING =
   'take half an hour to fill: `node dist/bench/year.js --folder FOLDER`, then `npm run bench -- --phase admission --ledger FOLDER`';
 
