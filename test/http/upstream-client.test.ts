@@ -92,7 +92,7 @@ async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Resolves when nothing holds the object any more, or two seconds have shown that something does. */
+/** Resolves when nothing holds the object any more, or a hundred collections have shown that something does. */
 async function untilCollected(ref: WeakRef<object>): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
