@@ -97,6 +97,8 @@ async function listen(env: Env, app: NestExpressApplication, http: express.Expre
       connectionsCheckingInterval: Math.min(1000, env.clocks.requestHeadersMs),
       noDelay: true,
       keepAlive: true,
+      // As much as waits for a slow client before its upstream is paused; Node 22 and later would take 64 KiB.
+      highWaterMark: 16 * 1024,
     },
     withSoundHead(shutdown.before(gate.before(http))),
   );
