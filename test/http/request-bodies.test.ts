@@ -1,9 +1,8 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import pg from 'pg';
+import { collectGarbage } from '../support/collect-garbage.ts';
 import { eventually } from '../support/eventually.ts';
 import { openSocket } from '../support/raw-http.ts';
 import { Rehearsal } from '../support/relay.ts';
@@ -13,9 +12,6 @@ import { Rehearsal } from '../support/relay.ts';
 const MODEL = 'claude-sonnet-5';
 const BODY_BYTES = 3_000_000;
 const STREAMS = 8;
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 let rehearsal: Rehearsal;
 let upstream: Server;
