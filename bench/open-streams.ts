@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readTreeMemory } from './cpu.ts';
 import { askOnce, drive } from './driver.ts';
+import { Inspected } from './inspected.ts';
 import { questionTo, type Target } from './measure.ts';
 import { number, type Table } from './report.ts';
 
@@ -19,7 +20,7 @@ export const WARM_UP_ANSWERS = 3_000;
 /** Of one target, while clients hold streams open, and after they hung up all at once. */
 export interface HeldOpen {
   readonly name: string;
-  /** For each stream. */
+  /** For each stream: what the process grew by, without garbage. */
   readonly kilobytes: number;
   /** Streams that the upstream has then, and 1 s after. */
   readonly open: number;
@@ -34,14 +35,18 @@ export async function openStreams(
   const found: HeldOpen[] = [];
   for (const target of targets) {
     await warmUp(target);
+    const inspected = await Inspected.of(target.pid);
+    await inspected.collectGarbage();
     const before = readTreeMemory(target.pid);
     const sockets = await openMany(target, count);
     await sleep(2_000);
+    await inspected.collectGarbage();
     const kilobytes = (readTreeMemory(target.pid) - before) / count / 1024;
     const open = await openAt(upstream);
     for (const socket of sockets) socket.destroy();
     await sleep(GONE_MS);
     found.push({ name: target.name, kilobytes, open, left: await openAt(upstream) });
+    await inspected.close();
     await untilNoneIsOpen(upstream);
   }
   return found;

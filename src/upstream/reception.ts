@@ -4,8 +4,11 @@ import { type AnswerBytes, chunksOf } from './answer-bytes.ts';
 import { type Cancellation, onCancel } from './cancellation.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 
-/** As much as is held for a reader that does not take it; then its connection is not read either. */
-const MOST_HELD = 64 * 1024;
+/**
+ * As much as is held for a reader that does not take it; then its connection is not read either. Less than what one read
+ * brings at most (64 KiB, framing and all), so that it is not followed by another.
+ */
+const MOST_HELD = 48 * 1024;
 
 export interface AnswerHead {
   readonly status: number;

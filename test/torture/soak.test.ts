@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici';
+import { Inspected } from '../../bench/inspected.ts';
 import { type Simulator, startSimulator } from '../../src/simulator/simulator.ts';
 import { randomFrom, seedOfRun } from '../support/departures.ts';
 import { eventually } from '../support/eventually.ts';
-import { GarbageCollection } from '../support/garbage.ts';
 import { query } from '../support/query.ts';
 import { expectQuiet } from '../support/quiet.ts';
 import { setStage, type Stage } from '../support/stage.ts';
@@ -86,11 +86,11 @@ describe('a relay under steady load', () => {
       const samples: Sample[] = [];
       const started = Date.now();
       const warm = (minutes: number): boolean => minutes > (SECONDS / 60) * WARM_UP;
-      const garbage = await GarbageCollection.of(pid);
+      const inspected = await Inspected.of(pid);
       while (goesOn()) {
         await new Promise((resolve) => setTimeout(resolve, (SECONDS * 1_000) / SAMPLES));
         // By itself V8 lets garbage lie for minutes, and what it last let lie would be most of a slope.
-        await garbage.run();
+        await inspected.collectGarbage();
         // What the start cost the event loop is none of it.
         if (!warm(samples.at(-1)?.minutes ?? 0)) await fleet.loopLag(relay, 'p99');
         const rss = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
@@ -100,7 +100,7 @@ describe('a relay under steady load', () => {
           descriptors: descriptorsOf(pid),
         });
       }
-      garbage.close();
+      await inspected.close();
       const lag = await fleet.loopLag(relay, 'p99');
       await load;
       await eventually(() => expectQuiet(database.url), 30_000);
