@@ -10,6 +10,7 @@ class Line implements Dispatcher.DispatchController {
   paused = false;
   reason: Error | null = null;
   resumed = 0;
+  goesOn: () => void = () => undefined;
 
   abort(reason: Error): void {
     this.aborted = true;
@@ -23,6 +24,7 @@ class Line implements Dispatcher.DispatchController {
   resume(): void {
     this.paused = false;
     this.resumed += 1;
+    this.goesOn();
   }
 }
 
@@ -71,17 +73,27 @@ describe('the reception of an answer', () => {
     expect(line.aborted).toBe(false);
   });
 
-  it('lets the connection wait while nobody takes, and go on when it is taken', () => {
+  it('lets the connection wait while nobody takes, and go on when more is asked for', () => {
     const { line, reception, say } = open();
-    say('x'.repeat(65_535));
+    say('x'.repeat(48 * 1024 - 1));
     expect(line.paused).toBe(false);
     say('y');
     expect(line.paused).toBe(true);
-    expect(reception.take()?.length).toBe(65_536);
+    expect(reception.take()?.length).toBe(48 * 1024);
+    expect([line.paused, line.resumed]).toEqual([true, 0]);
+    expect(reception.take()).toBeNull();
     expect([line.paused, line.resumed]).toEqual([false, 1]);
     say('z');
     reception.take();
     expect(line.resumed).toBe(1);
+  });
+
+  it('gives at once what has come of it when the connection goes on', () => {
+    const { line, reception, say } = open();
+    say('x'.repeat(48 * 1024));
+    reception.take();
+    line.goesOn = () => say('more');
+    expect(String(reception.take())).toBe('more');
   });
 
   it('tells a breakage behind the bytes that came before it, and harms nobody who does not read', async () => {

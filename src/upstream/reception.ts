@@ -107,6 +107,8 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
   }
 
   take(): Buffer | undefined | null {
+    // Not when what is held is taken, but when more is asked for: nothing is read on for a client that has not read that.
+    if (this.held === 0 && this.controller?.paused === true) this.controller.resume();
     if (this.held > 0) return this.takeHeld();
     if (this.failure === undefined && !this.hasCome) return null;
     this.close();
@@ -139,8 +141,6 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
     const { chunks, held } = this;
     this.chunks = [];
     this.held = 0;
-    // Reads on at once: the first of what follows may be here when this returns.
-    if (this.controller?.paused === true) this.controller.resume();
     return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, held);
   }
 
