@@ -96,6 +96,18 @@ describe('the reception of an answer', () => {
     expect(String(reception.take())).toBe('more');
   });
 
+  it('lets a connection that waits be, once it broke or was given up', () => {
+    for (const ends of ['breaks', 'is given up'] as const) {
+      const { line, reception, say } = open();
+      say('x'.repeat(48 * 1024));
+      reception.take();
+      if (ends === 'breaks') reception.onResponseError(line, broken);
+      else reception.destroy(broken);
+      expect(() => reception.take()).toThrow(broken);
+      expect([ends, line.resumed]).toEqual([ends, 0]);
+    }
+  });
+
   it('tells a breakage behind the bytes that came before it, and harms nobody who does not read', async () => {
     const { reception, line, say } = open();
     say('torso');

@@ -107,10 +107,8 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
   }
 
   take(): Buffer | undefined | null {
-    // Not when what is held is taken, but when more is asked for: nothing is read on for a client that has not read that.
-    if (this.held === 0 && this.controller?.paused === true) this.controller.resume();
     if (this.held > 0) return this.takeHeld();
-    if (this.failure === undefined && !this.hasCome) return null;
+    if (this.failure === undefined && !this.hasCome) return this.goOn();
     this.close();
     if (this.failure !== undefined) throw this.failure;
     return undefined;
@@ -135,6 +133,12 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
 
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
     return chunksOf(this);
+  }
+
+  /** Only now that more is asked for, and not when what is held is taken: that may still wait for the client. */
+  private goOn(): Buffer | null {
+    if (this.controller?.paused === true) this.controller.resume();
+    return this.held > 0 ? this.takeHeld() : null;
   }
 
   private takeHeld(): Buffer {
