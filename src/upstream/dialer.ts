@@ -80,17 +80,13 @@ function connectorFor(
       callback(null, addresses);
     });
   };
-  const all = {
+  return buildConnector({
     ...tlsOptions(options),
-    // As by TLS. A plain socket would read on until 64 KiB wait: two reads for each client that is slow. Undici passes it
-    // on to `net.connect`, but does not declare it.
-    highWaterMark: 16 * 1024,
     lookup: checkedLookup,
     autoSelectFamily: true,
     // Node gives each address but the last 250 ms, which a far host may need in full.
     autoSelectFamilyAttemptTimeout: Math.max(250, Math.floor(connectMs / 4)),
-  };
-  return buildConnector(all);
+  });
 }
 
 /** How every connection is kept, timed and, by TLS, verified. */

@@ -5,8 +5,8 @@ import { type Cancellation, onCancel } from './cancellation.ts';
 import { UpstreamFailure } from './upstream-failure.ts';
 
 /**
- * As much as is held for a reader that does not take it; then its connection is not read either. Less than what one read
- * brings at most (64 KiB, framing and all), so that it is not followed by another.
+ * As much as is held for a reader that does not take it; then no more is parsed. Less than what one read brings at most
+ * (64 KiB, framing and all), so that a second one is not parsed into here; it waits in the socket, and no third is read.
  */
 const MOST_HELD = 48 * 1024;
 
@@ -135,7 +135,10 @@ export class Reception implements Dispatcher.DispatchHandler, AnswerBytes {
     return chunksOf(this);
   }
 
-  /** Only now that more is asked for, and not when what is held is taken: that may still wait for the client. */
+  /**
+   * Only now that more is asked for, and not when what is held is taken: that may still wait for the client. What is not
+   * parsed meanwhile is lost when the upstream resets the connection behind it.
+   */
   private goOn(): Buffer | null {
     if (this.controller?.paused === true) this.controller.resume();
     return this.held > 0 ? this.takeHeld() : null;
