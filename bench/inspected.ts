@@ -1,10 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'undici';
+import { eventually } from '../test/support/eventually.ts';
 
 /** Where a Node process lets itself be inspected after SIGUSR1: one process of a machine at a time. */
 const INSPECTOR = 'http://127.0.0.1:9229/json/list';
-const WITHIN_MS = 10_000;
-const EVERY_MS = 20;
+const ANSWERS_WITHIN_MS = 10_000;
 /** From a connection's end to that of the inspector. Node may crash where the two meet (5 times of 100, Node 20 and 24). */
 const APART_MS = 100;
 const GONE = 'The inspected process is gone';
@@ -43,7 +42,7 @@ export class Inspected {
   /** @throws Error when it does not let itself be inspected within 10 s, or another process does already */
   static async of(pid: number): Promise<Inspected> {
     process.kill(pid, 'SIGUSR1');
-    const socket = new WebSocket(await urlToInspect());
+    const socket = new WebSocket(await eventually(urlToInspect));
     await new Promise((resolve, reject) => {
       socket.addEventListener('open', resolve);
       socket.addEventListener('error', reject);
@@ -60,13 +59,15 @@ export class Inspected {
     await this.ask('HeapProfiler.collectGarbage', {});
   }
 
-  /** Another process of this machine can be inspected then. */
+  /** Another process of this machine can be inspected then. @throws Error when that is not so within 10 s */
   async close(): Promise<void> {
     const expression = `setTimeout(() => process.getBuiltinModule('node:inspector').close(), ${APART_MS}), 0`;
     await this.ask('Runtime.evaluate', { expression });
     this.socket.close();
-    for (let waited = 0; waited < WITHIN_MS && (await listed()) !== undefined; waited += EVERY_MS)
-      await sleep(EVERY_MS);
+    await eventually(async () => {
+      const url = await urlToInspect().catch(() => undefined);
+      if (url !== undefined) throw new Error(`There is still an inspector at ${INSPECTOR}`);
+    });
   }
 
   private ask(method: string, params: object): Promise<unknown> {
@@ -79,19 +80,8 @@ export class Inspected {
 }
 
 async function urlToInspect(): Promise<string> {
-  for (let waited = 0; waited < WITHIN_MS; waited += EVERY_MS) {
-    const url = await listed();
-    if (url !== undefined) return url;
-    await sleep(EVERY_MS);
-  }
-  throw new Error(`Nothing is to be inspected at ${INSPECTOR}`);
-}
-
-async function listed(): Promise<string | undefined> {
-  try {
-    const answer = await fetch(INSPECTOR, { signal: AbortSignal.timeout(WITHIN_MS) });
-    return ((await answer.json()) as { readonly webSocketDebuggerUrl: string }[])[0]?.webSocketDebuggerUrl;
-  } catch {
-    return undefined;
-  }
+  const answer = await fetch(INSPECTOR, { signal: AbortSignal.timeout(ANSWERS_WITHIN_MS) });
+  const [target] = (await answer.json()) as { readonly webSocketDebuggerUrl: string }[];
+  if (target === undefined) throw new Error(`Nothing is to be inspected at ${INSPECTOR}`);
+  return target.webSocketDebuggerUrl;
 }
