@@ -70,7 +70,7 @@ async function measure(rate: number, spoolDir: string | undefined): Promise<numb
     for (let turn = 0; turn < perTick; turn += 1) {
       const made = settlementOf(done % 1_000);
       let usage = NO_USAGE;
-      spooling.begin(() => ({ ...made, usage }));
+      void spooling.begin(() => ({ ...made, usage }));
       usage = made.usage;
       spooling.seen(idOfSettlement(made));
       spooling.end(made);

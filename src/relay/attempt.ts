@@ -80,7 +80,7 @@ export class Attempt {
     let miss: Miss | undefined;
     let settlement: Settlement | undefined;
     try {
-      this.scheduler.begin(() => record.settlement(this.prices));
+      await this.scheduler.begin(() => record.settlement(this.prices));
       this.journal.attemptBegun(exchange, one);
       const answer = await this.upstreamCall.send(exchange, one, cut.signal, (status, headers) => {
         record.status = status;

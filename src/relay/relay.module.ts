@@ -13,6 +13,7 @@ import { HeadroomWatch } from './headroom-watch.ts';
 import { Holds } from './holds.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
+import { LastBytes } from './last-bytes.ts';
 import { ModelCatalog } from './model-catalog.ts';
 import { OpenRuns } from './open-runs.ts';
 import { Pipeline } from './pipeline.ts';
@@ -33,6 +34,7 @@ import { UpstreamCall } from './upstream-call.ts';
     Holds,
     Intake,
     Journal,
+    LastBytes,
     ModelCatalog,
     OpenRuns,
     Pipeline,

@@ -9,6 +9,7 @@ import { RelayError } from '../errors/relay-error.ts';
 import type { Exchange } from './exchange.ts';
 import { dialectError, type ErrorWords } from './error-words.ts';
 import { Journal } from './journal.ts';
+import { LastBytes } from './last-bytes.ts';
 import type { RelayEvent, RelayHead } from './relay-event.ts';
 
 /** Unnamed event: a comment and a blank line; every SSE parser drops it. */
@@ -30,13 +31,14 @@ const LINGER_MS = 2_000;
 export class Responder {
   constructor(
     private readonly journal: Journal,
+    private readonly lastBytes: LastBytes,
     @Inject(ENV) private readonly env: Env,
   ) {}
 
   /** Resolves when the answer is written or the client is gone; the run itself may still be settling. */
   send(exchange: Exchange, events: Observable<RelayEvent>): Promise<void> {
     return new Promise((resolve) => {
-      const answer = new Answer(exchange, this.journal, this.env, resolve);
+      const answer = new Answer(exchange, this.journal, this.lastBytes, this.env, resolve);
       answer.subscribe(events);
     });
   }
@@ -118,6 +120,7 @@ class Answer {
   constructor(
     private readonly exchange: Exchange,
     private readonly journal: Journal,
+    private readonly lastBytes: LastBytes,
     private readonly env: Env,
     private readonly done: () => void,
   ) {}
@@ -219,7 +222,7 @@ class Answer {
     this.ended = true;
     clearTimeout(this.keepAlive);
     if (failure === undefined) {
-      response.end();
+      this.lastBytes.end(response);
     } else if (framing !== 'json' && this.head?.reader.atBoundary === true) {
       response.end(
         dialect.errorFrame(dialectError(failure, requestId), framing, this.firstByteAt === undefined),

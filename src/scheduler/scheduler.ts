@@ -190,9 +190,14 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.room.list();
   }
 
-  /** Before an attempt goes upstream; `snapshot` answers what it would be settled with at that moment. */
-  begin(snapshot: () => Settlement): void {
-    this.spooling.begin(snapshot);
+  /** To be awaited before an attempt goes upstream; `snapshot` answers what it would be settled with at that moment. */
+  begin(snapshot: () => Settlement): Promise<void> | undefined {
+    return this.spooling.begin(snapshot);
+  }
+
+  /** What was settled so far outlives this process from now on; else it does from the end of this turn of the loop. */
+  writeDown(): void {
+    this.spooling.write();
   }
 
   /** An attempt has usage to show; asked once, it need not wait for the next checkpoint. */
@@ -276,6 +281,7 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
 
   private settlementEvents(): SettlementEvents {
     return {
+      sending: () => this.spooling.write(),
       batch: (rows, ms) => this.metrics.batch('settle', rows, ms),
       pending: (count) => this.metrics.pendingSettles(count),
       done: (settlement) => {

@@ -8,6 +8,33 @@ import type { Settlement } from './settlement.ts';
 import { settlementOfText } from './settlement-text.ts';
 import { Spooling } from './spooling.ts';
 
+const attempt = (requestId: string, outputTokens: number, outcome: Settlement['outcome'] = 'completed') =>
+  ({
+    requestId,
+    attempt: 1,
+    final: true,
+    outcome,
+    reason: null,
+    estimated: false,
+    usage: { ...NO_USAGE, outputTokens },
+    teams: [],
+    admittedAt: new Date(0),
+    costNanos: null,
+    chargedNanos: null,
+    decision: null,
+  }) as unknown as Settlement;
+
+/** What a replay would find: id → outcome and output tokens. */
+const foundIn = async (dir: string, folder: string): Promise<Record<string, string>> => {
+  const { texts } = await readFolder(join(dir, 'here'), folder);
+  return Object.fromEntries(
+    [...texts].map(([id, text]) => {
+      const read = settlementOfText(text);
+      return [id, `${read?.outcome} ${read?.usage.outputTokens}`];
+    }),
+  );
+};
+
 describe('a spool whose next folder cannot be made', () => {
   let dir: string;
   let refuses: boolean;
@@ -33,43 +60,18 @@ describe('a spool whose next folder cannot be made', () => {
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  const attempt = (requestId: string, outputTokens: number, outcome: Settlement['outcome'] = 'completed') =>
-    ({
-      requestId,
-      attempt: 1,
-      final: true,
-      outcome,
-      reason: null,
-      estimated: false,
-      usage: { ...NO_USAGE, outputTokens },
-      teams: [],
-      admittedAt: new Date(0),
-      costNanos: null,
-      chargedNanos: null,
-      decision: null,
-    }) as unknown as Settlement;
-
-  /** What a replay would find: id → outcome and output tokens. */
-  const found = async (folder: string): Promise<Record<string, string>> => {
-    const { texts } = await readFolder(join(dir, 'here'), folder);
-    return Object.fromEntries(
-      [...texts].map(([id, text]) => {
-        const read = settlementOfText(text);
-        return [id, `${read?.outcome} ${read?.usage.outputTokens}`];
-      }),
-    );
-  };
+  const found = (folder: string): Promise<Record<string, string>> => foundIn(dir, folder);
   const folders = (): Promise<string[]> => readdir(join(dir, 'here'));
 
   it('keeps what stood in the one before, is told as broken, and moves it once it can', async () => {
-    spooling.begin(() => attempt('runs', 7));
+    await spooling.begin(() => attempt('runs', 7));
     spooling.seen('runs/1');
     spooling.end(attempt('over', 5));
     spooling.end(attempt('settled', 5));
     refuses = true;
     spooling.use('second', 'here');
     expect([spooling.state, failures.length]).toEqual(['broken', 1]);
-    spooling.begin(() => attempt('late', 0));
+    await spooling.begin(() => attempt('late', 0));
     spooling.settled(attempt('settled', 5));
     expect(await found('first')).toMatchObject({ 'runs/1': 'partial 7', 'over/1': 'completed 5' });
 
@@ -90,7 +92,7 @@ describe('a spool whose next folder cannot be made', () => {
 
   it('writes what is newest over more than one epoch, and leaves nothing of what was settled', async () => {
     let tokens = 1;
-    spooling.begin(() => attempt('runs', tokens));
+    await spooling.begin(() => attempt('runs', tokens));
     spooling.seen('runs/1');
     refuses = true;
     spooling.use('second', 'here');
@@ -108,9 +110,86 @@ describe('a spool whose next folder cannot be made', () => {
 
   it('leaves it for a replay where the process ends before it can', async () => {
     spooling.end(attempt('over', 5));
+    spooling.end(attempt('just over', 6));
     refuses = true;
     spooling.use('second', 'here');
     await spooling.close();
-    expect(await found('first')).toEqual({ 'over/1': 'completed 5' });
+    expect(await found('first')).toEqual({ 'over/1': 'completed 5', 'just over/1': 'completed 6' });
+  });
+});
+
+describe('records of a spool', () => {
+  let dir: string;
+  let writes: number;
+  let now: number;
+  let spooling: Spooling;
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'llm-relay-spooling-'));
+    [writes, now] = [0, 0];
+    const files = {
+      ...SPOOL_FILES,
+      write: (file: number, bytes: Buffer, length: number): number => {
+        writes += 1;
+        return SPOOL_FILES.write(file, bytes, length);
+      },
+    };
+    const events = { record: () => undefined, state: () => undefined, failed: () => undefined };
+    const settings = { spoolDir: dir, spoolMaxBytes: 1_000_000 };
+    spooling = new Spooling(settings, events, files, undefined, () => now);
+    spooling.use('epoch', 'here');
+  });
+  afterEach(async () => {
+    await spooling.close();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const ids = (count: number): string[] => Array.from({ length: count }, (_, at) => `call ${at}`);
+  const begin = (id: string): Promise<void> | undefined => spooling.begin(() => attempt(id, 0));
+
+  it('are written at once where they come one by one', async () => {
+    for (const id of ids(3)) {
+      now += 5;
+      expect(begin(id)).toBeUndefined();
+      now += 5;
+      spooling.end(attempt(id, 3));
+    }
+    expect(writes).toBe(6);
+    expect(await foundIn(dir, 'epoch')).toEqual(
+      Object.fromEntries(ids(3).map((id) => [`${id}/1`, 'completed 3'])),
+    );
+  });
+
+  it('are one write for all that begin together, and nobody goes on before it', async () => {
+    expect(begin('first')).toBeUndefined();
+    const others = ids(60).map(async (id) => {
+      await begin(id);
+      return writes;
+    });
+    expect(writes).toBe(1);
+    expect(new Set(await Promise.all(others))).toEqual(new Set([2]));
+    expect(Object.keys(await foundIn(dir, 'epoch'))).toHaveLength(61);
+  });
+
+  it('are one write for all that end in a turn of the loop, or up to where it is asked for', async () => {
+    for (const id of ids(40)) spooling.end(attempt(id, 1));
+    expect(writes).toBe(1);
+    spooling.write();
+    expect(writes).toBe(2);
+    expect(Object.keys(await foundIn(dir, 'epoch'))).toHaveLength(40);
+    for (const id of ids(40)) spooling.end(attempt(id, 2));
+    await turnOfTheLoop();
+    expect(writes).toBe(3);
+    expect(new Set(Object.values(await foundIn(dir, 'epoch')))).toEqual(new Set(['completed 2']));
+  });
+
+  it('stay over a change of the epoch and are written before the end', async () => {
+    spooling.end(attempt('first', 1));
+    spooling.end(attempt('second', 1));
+    spooling.use('next', 'here');
+    expect(Object.keys(await foundIn(dir, 'next'))).toEqual(['first/1', 'second/1']);
+    spooling.end(attempt('third', 1));
+    await spooling.close();
+    expect(Object.keys(await foundIn(dir, 'next'))).toEqual(['first/1', 'second/1', 'third/1']);
   });
 });

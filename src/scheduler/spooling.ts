@@ -1,11 +1,20 @@
 import { join } from 'node:path';
 import { SPOOL_FILES, type SpoolFiles } from '../spool/spool-files.ts';
-import { SPOOL_LIMITS, SpoolFolder, type SpoolLimits, type SpoolState } from '../spool/spool-folder.ts';
+import {
+  SPOOL_LIMITS,
+  SpoolFolder,
+  type SpoolLimits,
+  type SpoolRecord,
+  type SpoolState,
+} from '../spool/spool-folder.ts';
 import { idOfSettlement, type Settlement } from './settlement.ts';
 import { type Stage, textOfSettlement } from './settlement-text.ts';
 
 /** The reason of a row that a replay made of a checkpoint. */
 export const REPLICA_LOST = 'replica-lost';
+
+/** A record that comes so soon behind another one is in a crowd. */
+const CROWD_MS = 1;
 
 /** How an attempt ended whose process died before anything was seen of its answer, and after. */
 const OPENED: Stage = { final: true, outcome: 'orphaned', reason: null, estimated: true };
@@ -47,6 +56,10 @@ export class Spooling {
   private folder: SpoolFolder | undefined;
   /** Of earlier epochs, the latest first: they hold what could not be moved yet. */
   private before: SpoolFolder[] = [];
+  /** Records of this turn of the event loop, to be one write. */
+  private gathered: SpoolRecord[] = [];
+  private gatheredAt = -Infinity;
+  private entering: Promise<void> | undefined;
   private place: { readonly root: string; readonly epoch: string } | undefined;
   private readonly limits: SpoolLimits;
 
@@ -55,6 +68,7 @@ export class Spooling {
     private readonly events: SpoolEvents,
     private readonly files: SpoolFiles = SPOOL_FILES,
     limits: SpoolLimits = SPOOL_LIMITS,
+    private readonly now: () => number = () => performance.now(),
   ) {
     const mostBytes = settings.spoolMaxBytes;
     this.limits = { ...limits, mostBytes, segmentBytes: Math.min(limits.segmentBytes, mostBytes / 4) };
@@ -75,19 +89,30 @@ export class Spooling {
   use(epoch: string, installation: string): void {
     const { spoolDir } = this.settings;
     if (spoolDir === undefined) return;
+    this.write();
     this.place = { root: join(spoolDir, installation), epoch };
     if (this.folder !== undefined) this.before.unshift(this.folder);
     this.folder = undefined;
     this.enter();
   }
 
-  /** Before anything goes upstream. */
-  begin(snapshot: () => Settlement): void {
-    if (this.settings.spoolDir === undefined) return;
+  /** Before anything goes upstream; what it answers is to be awaited. Attempts that were admitted together are one write. */
+  begin(snapshot: () => Settlement): Promise<void> | undefined {
+    if (this.settings.spoolDir === undefined) return undefined;
     const first = snapshot();
     const id = idOfSettlement(first);
     this.running.set(id, { snapshot, seen: 0 });
-    this.write(id, first, OPENED);
+    this.gather(id, first, OPENED);
+    if (this.gathered.length === 0) return undefined;
+    this.entering ??= new Promise((resolve) => {
+      // Behind the others of the batch, and before the loop goes on.
+      process.nextTick(() => {
+        this.entering = undefined;
+        this.write();
+        resolve();
+      });
+    });
+    return this.entering;
   }
 
   /** The attempt has usage to show for the first time. */
@@ -103,7 +128,20 @@ export class Spooling {
     const running = this.running.get(id);
     if (running !== undefined) running.snapshot = undefined;
     this.running.delete(id);
-    this.write(id, settlement);
+    this.gather(id, settlement);
+  }
+
+  /** Of all attempts, what was told of them: with the kernel when it returns. */
+  write(): void {
+    if (this.gathered.length === 0) return;
+    const records = this.gathered;
+    this.gathered = [];
+    const left = this.folder?.appendAll(records) ?? records;
+    for (const record of records) {
+      const written = !left.includes(record);
+      if (written) for (const folder of this.before) folder.done(record.key);
+      this.events.record(written);
+    }
   }
 
   /** The ledger has it. */
@@ -118,12 +156,14 @@ export class Spooling {
     if (this.folder === undefined) this.enter();
     else this.moveIn(this.folder);
     for (const [id, running] of this.running) this.checkpoint(id, running);
+    this.write();
     this.folder?.tidy();
     this.events.state(this.state, this.folder?.size ?? 0);
   }
 
   /** What could not be moved stays where it is, for a replay. */
   async close(): Promise<void> {
+    this.write();
     await Promise.all([this.folder?.close(), ...this.before.map((folder) => folder.close())]);
   }
 
@@ -134,8 +174,9 @@ export class Spooling {
     this.moveIn(this.folder);
     for (const [id, { snapshot, seen }] of this.running) {
       if (snapshot !== undefined && !this.folder.holds(id))
-        this.write(id, snapshot(), seen === 0 ? OPENED : SEEN);
+        this.gather(id, snapshot(), seen === 0 ? OPENED : SEEN);
     }
+    this.write();
   }
 
   private moveIn(folder: SpoolFolder): void {
@@ -167,13 +208,17 @@ export class Spooling {
     const seen = seenIn(now);
     if (seen === running.seen) return;
     running.seen = seen;
-    this.write(id, now, SEEN);
+    this.gather(id, now, SEEN);
   }
 
-  private write(id: string, settlement: Settlement, stage?: Stage): void {
-    const written = this.folder?.append(id, textOfSettlement(settlement, stage)) ?? false;
-    if (written) for (const folder of this.before) folder.done(id);
-    this.events.record(written);
+  /** One that comes alone is written at once, those of a crowd together: at the end of this turn of the loop, or when asked for. */
+  private gather(id: string, settlement: Settlement, stage?: Stage): void {
+    const now = this.now();
+    const isAlone = now - this.gatheredAt > CROWD_MS;
+    this.gatheredAt = now;
+    if (!isAlone && this.gathered.length === 0) setImmediate(() => this.write());
+    this.gathered.push({ key: id, text: textOfSettlement(settlement, stage) });
+    if (isAlone) this.write();
   }
 }
 

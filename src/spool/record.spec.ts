@@ -1,7 +1,7 @@
 import { MOST_RECORD_BYTES, readRecords, writeRecord } from './record.ts';
 
 const scratch = Buffer.alloc(MOST_RECORD_BYTES);
-const recordOf = (text: string): Buffer => Buffer.from(scratch.subarray(0, writeRecord(scratch, text)));
+const recordOf = (text: string): Buffer => Buffer.from(scratch.subarray(0, writeRecord(scratch, 0, text)));
 
 const TEXTS = ['first', 'zweiter Satz, größer', '', '{"cost":"12","of":"🙂"}'];
 const SEGMENT = Buffer.concat(TEXTS.map(recordOf));
@@ -15,7 +15,7 @@ describe('records of a segment', () => {
   });
 
   it('are refused when they are too long, and whole up to that', () => {
-    expect(writeRecord(scratch, 'x'.repeat(MOST_RECORD_BYTES))).toBe(0);
+    expect(writeRecord(scratch, 0, 'x'.repeat(MOST_RECORD_BYTES))).toBe(0);
     const longest = '€'.repeat(Math.floor((MOST_RECORD_BYTES - 10) / 3));
     expect(readRecords(recordOf(longest))).toEqual({ texts: [longest], bad: [] });
   });

@@ -25,14 +25,14 @@ export interface ReadRecords {
   readonly bad: readonly BadBytes[];
 }
 
-/** Writes one record at the buffer's beginning; answers its size, or 0 when the text is too long. */
-export function writeRecord(into: Buffer, text: string): number {
+/** Writes one record into the buffer, which has {@link MOST_RECORD_BYTES} there; answers its size, or 0 when the text is too long. */
+export function writeRecord(into: Buffer, at: number, text: string): number {
   // A UTF-16 unit takes three bytes at most, so that a text that fits has not been cut.
   if (text.length * 3 > MOST_RECORD_BYTES - TEXT_AT) return 0;
-  const length = into.write(text, TEXT_AT, 'utf8');
-  into.writeUInt16LE(MARK, 0);
-  into.writeUInt32LE(length, LENGTH_AT);
-  into.writeUInt32LE(sumOf(into, 0, length), SUM_AT);
+  const length = into.write(text, at + TEXT_AT, 'utf8');
+  into.writeUInt16LE(MARK, at);
+  into.writeUInt32LE(length, at + LENGTH_AT);
+  into.writeUInt32LE(sumOf(into, at, length), at + SUM_AT);
   return TEXT_AT + length;
 }
 

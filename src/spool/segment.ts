@@ -33,11 +33,11 @@ export class Segment {
   }
 
   /** With the kernel when it returns. @throws Error of the disk; the segment is to be left then */
-  append(bytes: Buffer, length: number): void {
+  append(bytes: Buffer, length: number, records: number): void {
     const taken = this.files.write(this.file, bytes, length);
     if (taken !== length) throw new Error('The disk took only a part of a record');
     this.size += length;
-    this.unsynced += 1;
+    this.unsynced += records;
     this.syncSoon();
   }
 

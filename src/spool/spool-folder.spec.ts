@@ -17,6 +17,7 @@ const LIMITS: SpoolLimits = {
 class FailingDisk {
   fails: string | undefined;
   syncs = 0;
+  writes = 0;
   /** Bytes of a record that get through before the failure. */
   takes = 0;
 
@@ -27,6 +28,7 @@ class FailingDisk {
       return SPOOL_FILES.create(path);
     },
     write: (file, bytes, length) => {
+      this.writes += 1;
       if (this.fails === 'ENOSPC') return SPOOL_FILES.write(file, bytes, Math.min(this.takes, length));
       if (this.fails === 'EIO') this.fail();
       return SPOOL_FILES.write(file, bytes, length);
@@ -74,6 +76,52 @@ describe('a folder of the spool', () => {
     folder.append('b', 'open');
     folder.append('a', 'final');
     expect(await onDisk()).toEqual({ a: 'final', b: 'open' });
+    await folder.close();
+  });
+
+  it('takes many in few writes, in their order', async () => {
+    const folder = open({ ...LIMITS, mostBytes: 1_000_000, segmentBytes: 100_000 });
+    const records = Array.from({ length: 200 }, (_, at) => ({
+      key: `key ${at % 150}`,
+      text: text(700 + at),
+    }));
+    expect(folder.appendAll(records)).toEqual([]);
+    expect(disk.writes).toBeLessThan(6);
+    expect(await onDisk()).toEqual(Object.fromEntries(records.map(({ key, text }) => [key, text])));
+    await folder.flush();
+    expect(segments().length).toBeGreaterThan(1);
+    for (const { key } of records) folder.done(key);
+    await folder.close();
+    expect(readdirSync(root)).toEqual([]);
+  });
+
+  it('takes those beside one that is too long', async () => {
+    const folder = open();
+    const long = { key: 'long', text: text(20_000) };
+    expect(folder.appendAll([{ key: 'a', text: 'before' }, long, { key: 'b', text: 'behind' }])).toEqual([
+      long,
+    ]);
+    expect(await onDisk()).toEqual({ a: 'before', b: 'behind' });
+    await folder.close();
+  });
+
+  it('D12: takes all that are one write or none, and tells which were not', async () => {
+    const folder = open({ ...LIMITS, mostBytes: 1_000_000, segmentBytes: 500_000 });
+    folder.append('a', 'before');
+    const records = Array.from({ length: 100 }, (_, at) => ({
+      key: at === 0 ? 'a' : `key ${at}`,
+      text: text(900),
+    }));
+    disk.fails = 'ENOSPC';
+    disk.takes = 10_000;
+    expect(folder.appendAll(records)).toEqual(records);
+    expect([folder.state, failures.length]).toEqual(['broken', 1]);
+    await folder.flush();
+    expect(await readFolder(root, 'one')).toEqual({ texts: new Map([['a', 'before']]), bad: 0 });
+    disk.fails = undefined;
+    now = LIMITS.retryMs;
+    expect(folder.appendAll(records)).toEqual([]);
+    expect(await onDisk()).toMatchObject({ a: text(900), 'key 99': text(900) });
     await folder.close();
   });
 

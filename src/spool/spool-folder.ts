@@ -24,6 +24,20 @@ export const SPOOL_LIMITS: SpoolLimits = {
   retryMs: 5_000,
 };
 
+/** As many records as fit are one write. */
+const MOST_WRITE_BYTES = 4 * MOST_RECORD_BYTES;
+
+export interface SpoolRecord {
+  readonly key: string;
+  readonly text: string;
+}
+
+interface Sized {
+  readonly record: SpoolRecord;
+  /** In the segment. */
+  readonly size: number;
+}
+
 /** `writing`, or why not: no room is left under the bound, or the disk failed a moment ago. */
 export type SpoolState = 'writing' | 'full' | 'broken';
 
@@ -45,7 +59,7 @@ interface Kept {
 export class SpoolFolder {
   private readonly kept = new Map<string, Kept>();
   private readonly segments = new Set<Segment>();
-  private readonly scratch = Buffer.alloc(MOST_RECORD_BYTES);
+  private readonly scratch = Buffer.alloc(MOST_WRITE_BYTES);
   private current: Segment | undefined;
   private made = 0;
   private bytes = 0;
@@ -92,22 +106,28 @@ export class SpoolFolder {
 
   /** False: it could not be written, and what stood there of the key before still does. */
   append(key: string, text: string): boolean {
-    if (this.now() < this.brokenUntil) return false;
-    const size = writeRecord(this.scratch, key + KEY_END + text);
-    const segment = size === 0 ? undefined : this.roomFor(size);
-    if (segment === undefined) return false;
-    try {
-      segment.append(this.scratch, size);
-    } catch (error) {
-      this.broke(error);
-      return false;
+    return this.appendAll([{ key, text }]).length === 0;
+  }
+
+  /** In order, in as few writes as can be; answers those that could not be written. A write is taken whole or not at all. */
+  appendAll(records: readonly SpoolRecord[]): SpoolRecord[] {
+    const left: SpoolRecord[] = [];
+    let together: Sized[] = [];
+    let bytes = 0;
+    const write = (): void => {
+      if (bytes > 0 && !this.write(together, bytes)) left.push(...together.map(({ record }) => record));
+      together = [];
+      bytes = 0;
+    };
+    for (const record of records) {
+      if (bytes + MOST_RECORD_BYTES > MOST_WRITE_BYTES) write();
+      const size = writeRecord(this.scratch, bytes, record.key + KEY_END + record.text);
+      if (size === 0) left.push(record);
+      else together.push({ record, size });
+      bytes += size;
     }
-    this.bytes += size;
-    this.keptBytes += size;
-    segment.pins += 1;
-    this.release(key);
-    this.kept.set(key, { text, size, segment });
-    return true;
+    write();
+    return left;
   }
 
   /** The key needs no record any more. */
@@ -138,6 +158,27 @@ export class SpoolFolder {
     if (this.kept.size > 0) return;
     // Whoever took the folder over meanwhile has renamed it.
     await this.files.removeFolder(this.path).catch(() => undefined);
+  }
+
+  /** Of the scratch. */
+  private write(records: readonly Sized[], bytes: number): boolean {
+    if (this.now() < this.brokenUntil) return false;
+    const segment = this.roomFor(bytes);
+    if (segment === undefined) return false;
+    try {
+      segment.append(this.scratch, bytes, records.length);
+    } catch (error) {
+      this.broke(error);
+      return false;
+    }
+    this.bytes += bytes;
+    this.keptBytes += bytes;
+    segment.pins += records.length;
+    for (const { record, size } of records) {
+      this.release(record.key);
+      this.kept.set(record.key, { text: record.text, size, segment });
+    }
+    return true;
   }
 
   private roomFor(size: number): Segment | undefined {

@@ -88,7 +88,7 @@ describe('limits whose holders are killed', () => {
       }
       const { lease } = decision;
       life.epoch = lease.epoch;
-      scheduler.begin(() => settlement(lease, { costNanos: 0n }));
+      await scheduler.begin(() => settlement(lease, { costNanos: 0n }));
       await pause(random() < 0.2 ? 300 + random() * 700 : random() * 10);
       if (database.away) return;
       await scheduler.settle(settlement(lease, { costNanos: BigInt(Math.floor(random() * (most + 1))) }));

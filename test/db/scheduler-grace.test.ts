@@ -63,7 +63,7 @@ describe('grace, while the database is away,', () => {
     ask(key, [account], { grace, ...change });
   const take = async (scheduler: Scheduler, one: AdmissionRequest) => {
     const lease = leased(await scheduler.admit(one));
-    scheduler.begin(() => settlement(lease, { usage: NO_USAGE, costNanos: 0n }));
+    await scheduler.begin(() => settlement(lease, { usage: NO_USAGE, costNanos: 0n }));
     return lease;
   };
   const rows = () =>

@@ -72,7 +72,7 @@ describe('the spool', () => {
       let usage = settlement(lease, {
         usage: { ...settlement(lease).usage, inputTokens: 0, outputTokens: 0 },
       });
-      scheduler.begin(() => usage);
+      await scheduler.begin(() => usage);
       if (lease === fresh) continue;
       usage = settlement(lease, { usage: { ...settlement(lease).usage, inputTokens: 70, outputTokens: 7 } });
       scheduler.seen(lease);
@@ -108,7 +108,9 @@ describe('the spool', () => {
     let lease: Lease | undefined;
     await lost(async (scheduler) => {
       const taken = (lease = leased(await scheduler.admit(ask(key, [account], { hold }))));
-      scheduler.begin(() => settlement(taken, { usage: NO_USAGE, costNanos: 0n, heldNanos: hold.nanos }));
+      await scheduler.begin(() =>
+        settlement(taken, { usage: NO_USAGE, costNanos: 0n, heldNanos: hold.nanos }),
+      );
       // As a crash of Postgres, which takes what the row had counted with it.
       await rig.query('select release_strays(array[$1]::uuid[])', [taken.requestId]);
     });
@@ -144,7 +146,7 @@ describe('the spool', () => {
   it('of a replica that lives is left alone, and so is that of another installation', async () => {
     const living = await replica();
     const lease = await take(living);
-    living.begin(() => settlement(lease));
+    await living.begin(() => settlement(lease));
     const stranger = join(spoolDir, '018f0000-0000-7000-8000-000000000000', lease.epoch);
     cpSync(join(await root(), lease.epoch), stranger, { recursive: true });
     const other = await replica();
@@ -159,10 +161,10 @@ describe('the spool', () => {
   it('is taken over again when whoever replayed it dies, too', async () => {
     await lost(async (scheduler) => {
       const lease = await take(scheduler);
-      scheduler.begin(() => settlement(lease));
+      await scheduler.begin(() => settlement(lease));
       void scheduler.settle(settlement(lease));
       await scheduler.flush();
-      scheduler.begin(() => settlement(lease));
+      await scheduler.begin(() => settlement(lease));
     });
     const [left = ''] = await folders();
     const gone = '018f0000-0000-7000-8000-000000000001';
@@ -201,7 +203,7 @@ describe('the spool', () => {
   it('moves with a replica that was taken for dead into a folder of its new epoch', async () => {
     const scheduler = await replica();
     const lease = await take(scheduler);
-    scheduler.begin(() => settlement(lease));
+    await scheduler.begin(() => settlement(lease));
     await bury();
     const next = await take(scheduler);
     await eventually(async () => (await folders()).join() === next.epoch);
@@ -230,7 +232,7 @@ describe('the spool', () => {
     expect(scheduler.readiness()).toBe(true);
     const lease = await take(scheduler);
     const seen: Settlement = settlement(lease);
-    scheduler.begin(() => seen);
+    await scheduler.begin(() => seen);
     await scheduler.settle(seen);
     expect((await ledger([lease]))[0]).toMatchObject({ outcome: 'completed' });
   });
