@@ -133,6 +133,7 @@ class Answer {
       error: (error: unknown) => this.fail(error),
     });
     response.on('drain', () => {
+      if (this.ended) return;
       clearTimeout(this.stall);
       this.stall = undefined;
       flow.resume();
@@ -217,7 +218,7 @@ class Answer {
 
   /** After the head: tell the failure where the client can read it, else break off so that no torso looks whole. */
   private finish(failure: ErrorWords | undefined): void {
-    const { response, dialect, requestId } = this.exchange;
+    const { response, dialect, requestId, flow } = this.exchange;
     const framing = this.head?.framing ?? 'json';
     this.ended = true;
     clearTimeout(this.keepAlive);
@@ -232,6 +233,8 @@ class Answer {
       process.nextTick(() => response.destroy());
     }
     if (!response.writableFinished) this.guardLastBytes();
+    // A keep-alive may have closed the valve, and behind its end an answer tells no drain.
+    flow.resume();
   }
 
   /** The run is over, but the last bytes may wait for a client that takes nothing. */

@@ -195,11 +195,6 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.spooling.begin(snapshot);
   }
 
-  /** What was settled so far outlives this process from now on; else it does from the end of this turn of the loop. */
-  writeDown(): void {
-    this.spooling.write();
-  }
-
   /** An attempt has usage to show; asked once, it need not wait for the next checkpoint. */
   seen(lease: Pick<Lease, 'requestId' | 'attempt'>): void {
     this.spooling.seen(idOfSettlement(lease));
@@ -281,7 +276,6 @@ export class Scheduler implements OnApplicationBootstrap, OnApplicationShutdown 
 
   private settlementEvents(): SettlementEvents {
     return {
-      sending: () => this.spooling.write(),
       batch: (rows, ms) => this.metrics.batch('settle', rows, ms),
       pending: (count) => this.metrics.pendingSettles(count),
       done: (settlement) => {

@@ -18,8 +18,6 @@ const LONGEST_BACKOFF_MS = 2_000;
 const MOST_PENDING = 10_000;
 
 export interface SettlementEvents {
-  /** A batch is about to go to the database. */
-  sending(): void;
   batch(rows: number, ms: number): void;
   pending(count: number): void;
   /** It needs nothing more: the ledger has it, or never will. */
@@ -171,7 +169,6 @@ export class SettlementQueue {
   }
 
   private async send(batch: readonly Pending[]): Promise<void> {
-    this.events.sending();
     try {
       await this.write(batch.map(({ settlement }) => settlement));
       for (const entry of batch) this.end(entry).resolve();

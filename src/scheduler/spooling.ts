@@ -13,7 +13,7 @@ import { type Stage, textOfSettlement } from './settlement-text.ts';
 /** The reason of a row that a replay made of a checkpoint. */
 export const REPLICA_LOST = 'replica-lost';
 
-/** A record that comes so soon behind another one is in a crowd. */
+/** An attempt that begins so soon behind another one was admitted in a crowd. */
 const CROWD_MS = 1;
 
 /** How an attempt ended whose process died before anything was seen of its answer, and after. */
@@ -56,10 +56,10 @@ export class Spooling {
   private folder: SpoolFolder | undefined;
   /** Of earlier epochs, the latest first: they hold what could not be moved yet. */
   private before: SpoolFolder[] = [];
-  /** Records of this turn of the event loop, to be one write. */
+  /** First records of a crowd, to be one write. */
   private gathered: SpoolRecord[] = [];
-  private gatheredAt = -Infinity;
   private entering: Promise<void> | undefined;
+  private begunAt = -Infinity;
   private place: { readonly root: string; readonly epoch: string } | undefined;
   private readonly limits: SpoolLimits;
 
@@ -89,7 +89,7 @@ export class Spooling {
   use(epoch: string, installation: string): void {
     const { spoolDir } = this.settings;
     if (spoolDir === undefined) return;
-    this.write();
+    this.writeGathered();
     this.place = { root: join(spoolDir, installation), epoch };
     if (this.folder !== undefined) this.before.unshift(this.folder);
     this.folder = undefined;
@@ -102,13 +102,19 @@ export class Spooling {
     const first = snapshot();
     const id = idOfSettlement(first);
     this.running.set(id, { snapshot, seen: 0 });
-    this.gather(id, first, OPENED);
-    if (this.gathered.length === 0) return undefined;
+    const now = this.now();
+    const isAlone = now - this.begunAt > CROWD_MS;
+    this.begunAt = now;
+    if (isAlone) {
+      this.write(id, first, OPENED);
+      return undefined;
+    }
+    this.gathered.push({ key: id, text: textOfSettlement(first, OPENED) });
     this.entering ??= new Promise((resolve) => {
-      // Behind the others of the batch, and before the loop goes on.
+      // Behind all who were answered by the same statement, and before the loop goes on.
       process.nextTick(() => {
         this.entering = undefined;
-        this.write();
+        this.writeGathered();
         resolve();
       });
     });
@@ -128,20 +134,7 @@ export class Spooling {
     const running = this.running.get(id);
     if (running !== undefined) running.snapshot = undefined;
     this.running.delete(id);
-    this.gather(id, settlement);
-  }
-
-  /** Of all attempts, what was told of them: with the kernel when it returns. */
-  write(): void {
-    if (this.gathered.length === 0) return;
-    const records = this.gathered;
-    this.gathered = [];
-    const left = this.folder?.appendAll(records) ?? records;
-    for (const record of records) {
-      const written = !left.includes(record);
-      if (written) for (const folder of this.before) folder.done(record.key);
-      this.events.record(written);
-    }
+    this.write(id, settlement);
   }
 
   /** The ledger has it. */
@@ -156,14 +149,13 @@ export class Spooling {
     if (this.folder === undefined) this.enter();
     else this.moveIn(this.folder);
     for (const [id, running] of this.running) this.checkpoint(id, running);
-    this.write();
     this.folder?.tidy();
     this.events.state(this.state, this.folder?.size ?? 0);
   }
 
   /** What could not be moved stays where it is, for a replay. */
   async close(): Promise<void> {
-    this.write();
+    this.writeGathered();
     await Promise.all([this.folder?.close(), ...this.before.map((folder) => folder.close())]);
   }
 
@@ -174,9 +166,8 @@ export class Spooling {
     this.moveIn(this.folder);
     for (const [id, { snapshot, seen }] of this.running) {
       if (snapshot !== undefined && !this.folder.holds(id))
-        this.gather(id, snapshot(), seen === 0 ? OPENED : SEEN);
+        this.write(id, snapshot(), seen === 0 ? OPENED : SEEN);
     }
-    this.write();
   }
 
   private moveIn(folder: SpoolFolder): void {
@@ -208,17 +199,26 @@ export class Spooling {
     const seen = seenIn(now);
     if (seen === running.seen) return;
     running.seen = seen;
-    this.gather(id, now, SEEN);
+    this.write(id, now, SEEN);
   }
 
-  /** One that comes alone is written at once, those of a crowd together: at the end of this turn of the loop, or when asked for. */
-  private gather(id: string, settlement: Settlement, stage?: Stage): void {
-    const now = this.now();
-    const isAlone = now - this.gatheredAt > CROWD_MS;
-    this.gatheredAt = now;
-    if (!isAlone && this.gathered.length === 0) setImmediate(() => this.write());
-    this.gathered.push({ key: id, text: textOfSettlement(settlement, stage) });
-    if (isAlone) this.write();
+  private write(id: string, settlement: Settlement, stage?: Stage): void {
+    // The last record of an attempt counts.
+    this.writeGathered();
+    this.append([{ key: id, text: textOfSettlement(settlement, stage) }]);
+  }
+
+  private writeGathered(): void {
+    if (this.gathered.length > 0) this.append(this.gathered.splice(0));
+  }
+
+  private append(records: readonly SpoolRecord[]): void {
+    const left = this.folder?.appendAll(records) ?? records;
+    for (const record of records) {
+      const written = !left.includes(record);
+      if (written) for (const folder of this.before) folder.done(record.key);
+      this.events.record(written);
+    }
   }
 }
 

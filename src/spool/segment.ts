@@ -41,7 +41,7 @@ export class Segment {
     this.syncSoon();
   }
 
-  /** Nothing more is written; what a failed write left of a record is cut off where that can be. */
+  /** Nothing more is written; what a failed write left is cut off where that can be. */
   async leave(): Promise<void> {
     if (this.left) return;
     this.left = true;
@@ -49,7 +49,7 @@ export class Segment {
     try {
       this.files.truncate(this.file, this.size);
     } catch {
-      // It is read as a torn record.
+      // A replay finds it: a torn record, or whole ones of calls that are settled otherwise as well.
     }
     await this.flush();
     this.files.close(this.file);

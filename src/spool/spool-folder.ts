@@ -109,7 +109,7 @@ export class SpoolFolder {
     return this.appendAll([{ key, text }]).length === 0;
   }
 
-  /** In order, in as few writes as can be; answers those that could not be written. A write is taken whole or not at all. */
+  /** In order, in as few writes as can be; answers those that could not be written: all of a write or none. */
   appendAll(records: readonly SpoolRecord[]): SpoolRecord[] {
     const left: SpoolRecord[] = [];
     let together: Sized[] = [];
