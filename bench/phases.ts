@@ -96,7 +96,7 @@ function paced(quick: boolean): LoadPhase {
     load: { connections: 16 },
     warmUp: quick ? 32 : 160,
     enough: { answers: quick ? 32 : 64 },
-    rounds: quick ? 2 : 3,
+    rounds: quick ? 2 : 5,
     without: [NGINX],
   };
 }

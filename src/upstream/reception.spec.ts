@@ -75,11 +75,11 @@ describe('the reception of an answer', () => {
 
   it('lets the connection wait while nobody takes, and go on when more is asked for', () => {
     const { line, reception, say } = open();
-    say('x'.repeat(48 * 1024 - 1));
+    say('x'.repeat(32 * 1024 - 1));
     expect(line.paused).toBe(false);
     say('y');
     expect(line.paused).toBe(true);
-    expect(reception.take()?.length).toBe(48 * 1024);
+    expect(reception.take()?.length).toBe(32 * 1024);
     expect([line.paused, line.resumed]).toEqual([true, 0]);
     expect(reception.take()).toBeNull();
     expect([line.paused, line.resumed]).toEqual([false, 1]);
@@ -90,7 +90,7 @@ describe('the reception of an answer', () => {
 
   it('gives at once what has come of it when the connection goes on', () => {
     const { line, reception, say } = open();
-    say('x'.repeat(48 * 1024));
+    say('x'.repeat(32 * 1024));
     reception.take();
     line.goesOn = () => say('more');
     expect(String(reception.take())).toBe('more');
@@ -99,7 +99,7 @@ describe('the reception of an answer', () => {
   it('lets a connection that waits be, once it broke or was given up', () => {
     for (const ends of ['breaks', 'is given up'] as const) {
       const { line, reception, say } = open();
-      say('x'.repeat(48 * 1024));
+      say('x'.repeat(32 * 1024));
       reception.take();
       if (ends === 'breaks') reception.onResponseError(line, broken);
       else reception.destroy(broken);

@@ -8,7 +8,7 @@ import { UpstreamFailure } from './upstream-failure.ts';
  * As much as is held for a reader that does not take it; then no more is parsed. Less than what one read brings at most
  * (64 KiB, framing and all), so that a second one is not parsed into here, but waits in the socket.
  */
-const MOST_HELD = 48 * 1024;
+const MOST_HELD = 32 * 1024;
 
 export interface AnswerHead {
   readonly status: number;

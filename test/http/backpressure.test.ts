@@ -14,8 +14,8 @@ const BODY_MIB = 40;
 const KERNEL_MIB = 24;
 /** What the upstream sends in one HTTP chunk. */
 const SPLIT = 32 * 1024;
-/** The most that waits for a client: 48 KiB and the chunk with which they were passed, and what Node adds in framing it. */
-const ONE_CHUNK = 48 * 1024 + SPLIT + 1024;
+/** The most that waits for a client: 32 KiB and the chunk with which they were passed, and what Node adds in framing it. */
+const ONE_CHUNK = 32 * 1024 + SPLIT + 1024;
 
 let rehearsal: Rehearsal;
 let key: string;
