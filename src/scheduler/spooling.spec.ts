@@ -144,6 +144,7 @@ describe('records of a spool', () => {
 
   const ids = (count: number): string[] => Array.from({ length: count }, (_, at) => `call ${at}`);
   const begin = (id: string): Promise<void> | undefined => spooling.begin(() => attempt(id, 0));
+  const begun = async (id: string): Promise<void> => begin(id);
 
   it('are written at once where they come one by one', async () => {
     for (const id of ids(3)) {
@@ -169,9 +170,9 @@ describe('records of a spool', () => {
   });
 
   it('keep their order where one that began in a crowd ends at once', async () => {
-    const begun = ids(3).map(begin);
+    const all = ids(3).map(begun);
     spooling.end(attempt('call 2', 4));
-    await Promise.all(begun);
+    await Promise.all(all);
     expect(await foundIn(dir, 'epoch')).toMatchObject({
       'call 1/1': 'orphaned 0',
       'call 2/1': 'completed 4',
@@ -179,12 +180,12 @@ describe('records of a spool', () => {
   });
 
   it('stay over a change of the epoch and are written before the end', async () => {
-    const begun = ids(2).map(begin);
+    const all = ids(2).map(begun);
     spooling.use('next', 'here');
     expect(Object.keys(await foundIn(dir, 'next'))).toEqual(['call 0/1', 'call 1/1']);
-    begun.push(begin('third'));
+    all.push(begun('third'));
     await spooling.close();
     expect(Object.keys(await foundIn(dir, 'next'))).toEqual(['call 0/1', 'call 1/1', 'third/1']);
-    await Promise.all(begun);
+    await Promise.all(all);
   });
 });
